@@ -1,0 +1,179 @@
+//! What a loop tells about itself.
+//!
+//! Place: counted by the loop in plain cells, published once a turn; read on any thread.
+//!
+//! # Invariants
+//! I2. Each word is written by its loop alone; nobody decrements another's counter.
+//!
+//! # Why it is so
+//! Counting in plain memory and storing the sums once a turn costs a few relaxed stores on a cache
+//! line that nobody else writes; a read may be one turn old.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::primitive::counter::{Counter, Ordering};
+use crate::worker::LoopId;
+
+/// A counter of the loop's own thread.
+#[derive(Debug, Default)]
+pub(crate) struct Count(Cell<u64>);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.set(self.0.get().wrapping_add(n));
+    }
+
+    fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What the loop counts as it goes.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) turns: Count,
+    pub(crate) polls: Count,
+    pub(crate) parks: Count,
+    pub(crate) local_wakes: Count,
+    pub(crate) messages: Count,
+    pub(crate) source_moves: Count,
+    pub(crate) io_events: Count,
+}
+
+/// The same for all to read.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    live_tasks: Counter,
+    sources: Counter,
+    timers: Counter,
+    turns: Counter,
+    polls: Counter,
+    parks: Counter,
+    local_wakes: Counter,
+    messages: Counter,
+    source_moves: Counter,
+    io_events: Counter,
+}
+
+impl Published {
+    pub(crate) fn live_tasks(&self) -> usize {
+        usize::try_from(self.live_tasks.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn set_live_tasks(&self, count: usize) {
+        self.live_tasks.store(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn publish(&self, counts: &Counts, sources: usize, timers: usize) {
+        let all = [
+            (&self.turns, counts.turns.get()),
+            (&self.polls, counts.polls.get()),
+            (&self.parks, counts.parks.get()),
+            (&self.local_wakes, counts.local_wakes.get()),
+            (&self.messages, counts.messages.get()),
+            (&self.source_moves, counts.source_moves.get()),
+            (&self.io_events, counts.io_events.get()),
+            (&self.sources, sources as u64),
+            (&self.timers, timers as u64),
+        ];
+        for (published, count) in all {
+            published.store(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn snapshot(&self, id: LoopId) -> LoopMetrics {
+        let read = |counter: &Counter| counter.load(Ordering::Relaxed);
+        LoopMetrics {
+            id,
+            live_tasks: read(&self.live_tasks),
+            sources: read(&self.sources),
+            timers: read(&self.timers),
+            turns: read(&self.turns),
+            polls: read(&self.polls),
+            parks: read(&self.parks),
+            local_wakes: read(&self.local_wakes),
+            messages: read(&self.messages),
+            source_moves: read(&self.source_moves),
+            io_events: read(&self.io_events),
+        }
+    }
+}
+
+/// The state of one loop, at most one turn old. Counters only grow.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoopMetrics {
+    /// Which loop.
+    pub id: LoopId,
+    /// Tasks that live on this loop now.
+    pub live_tasks: u64,
+    /// Descriptors registered with this loop now.
+    pub sources: u64,
+    /// Timers armed on this loop now.
+    pub timers: u64,
+    /// Turns made.
+    pub turns: u64,
+    /// Polls of tasks.
+    pub polls: u64,
+    /// Times the loop went to sleep.
+    pub parks: u64,
+    /// Wake-ups of tasks by this loop's own thread.
+    pub local_wakes: u64,
+    /// Messages from other threads: wake-ups, spawns, and changes of sources and timers.
+    pub messages: u64,
+    /// Descriptors that a task of another loop took over from this one.
+    pub source_moves: u64,
+    /// Readiness events from the kernel.
+    pub io_events: u64,
+}
+
+/// The state of a runtime's loops. Made by [`Handle::metrics`](crate::runtime::Handle::metrics).
+#[derive(Debug, Clone)]
+pub struct RuntimeMetrics {
+    pub(crate) loops: Vec<LoopMetrics>,
+    pub(crate) blocking_threads: usize,
+    pub(crate) blocking_queue: usize,
+    pub(crate) age: Duration,
+}
+
+impl RuntimeMetrics {
+    /// The number of loops that run tasks.
+    #[must_use]
+    pub fn num_workers(&self) -> usize {
+        self.loops.len()
+    }
+
+    /// Tasks that live on all loops.
+    #[must_use]
+    pub fn num_alive_tasks(&self) -> usize {
+        usize::try_from(self.loops.iter().map(|one| one.live_tasks).sum::<u64>())
+            .unwrap_or(usize::MAX)
+    }
+
+    /// Each loop's own figures, in the order of [`Handle::loop_ids`].
+    ///
+    /// [`Handle::loop_ids`]: crate::runtime::Handle::loop_ids
+    #[must_use]
+    pub fn loops(&self) -> &[LoopMetrics] {
+        &self.loops
+    }
+
+    /// Threads of the blocking pool.
+    #[must_use]
+    pub fn num_blocking_threads(&self) -> usize {
+        self.blocking_threads
+    }
+
+    /// Jobs that wait for a thread of the blocking pool.
+    #[must_use]
+    pub fn blocking_queue_depth(&self) -> usize {
+        self.blocking_queue
+    }
+
+    /// Time since the runtime was built.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+}

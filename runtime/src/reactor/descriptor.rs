@@ -1,0 +1,143 @@
+//! What all threads share of one source: its readiness and where it is registered.
+//!
+//! Place: owned by a `Source`, held by the slots of the loops where it is registered; runs on any
+//! thread.
+//!
+//! # Invariants
+//! I7. While an entry stands in the list of places, the descriptor is open: whoever takes the
+//! entry out deletes the registration under the same lock, and a source empties the list before it
+//! closes. So no loop ever deletes a number that has been given to another file.
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+
+use super::homes::Homes;
+use super::readiness::Readiness;
+use super::slots::Key;
+use crate::primitive::sync::{Arc, Mutex};
+use crate::worker::{LoopId, Remote};
+
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    fd: RawFd,
+    pub(crate) readiness: Readiness,
+    pub(crate) homes: Homes,
+    places: Mutex<Places>,
+}
+
+/// The loops where the descriptor is registered: nearly always none or one.
+#[derive(Debug)]
+struct Places {
+    open: bool,
+    first: Option<Place>,
+    more: Vec<Place>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) remote: Arc<Remote>,
+    pub(crate) key: Key,
+}
+
+/// The source was dropped while a message about it was under way.
+#[derive(Debug)]
+pub(crate) struct SourceIsGone;
+
+impl Descriptor {
+    pub(crate) fn new(fd: RawFd) -> Self {
+        let places = Places {
+            open: true,
+            first: None,
+            more: Vec::new(),
+        };
+        Self {
+            fd,
+            readiness: Readiness::new(),
+            homes: Homes::new(),
+            places: Mutex::new(places),
+        }
+    }
+
+    /// The key of the slot at this loop, registering it if it has none there. `new_key` makes a
+    /// slot; the registration itself is one `epoll_ctl`.
+    pub(crate) fn register(
+        &self,
+        remote: &Arc<Remote>,
+        new_key: impl FnOnce() -> Key,
+    ) -> io::Result<Result<Key, SourceIsGone>> {
+        let mut places = self.places.lock();
+        if !places.open {
+            return Ok(Err(SourceIsGone));
+        }
+        if let Some(place) = places.iter().find(|place| place.remote.id() == remote.id()) {
+            return Ok(Ok(place.key));
+        }
+        let key = new_key();
+        // SAFETY: the list is open, so the source has not closed its descriptor.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        remote.poller().add(fd, key.as_u64())?;
+        places.push(Place {
+            remote: Arc::clone(remote),
+            key,
+        });
+        Ok(Ok(key))
+    }
+
+    /// Takes the registration at one loop back. No effect after the source is gone.
+    pub(crate) fn unregister(&self, id: LoopId) {
+        let mut places = self.places.lock();
+        if let Some(place) = places.take(id) {
+            // SAFETY: the entry stood in the list, so the descriptor is open.
+            let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
+            place.remote.forget_descriptor(fd);
+        }
+    }
+
+    /// Takes all registrations back, for ever. The source calls it before it closes.
+    pub(crate) fn unregister_all(&self) -> impl Iterator<Item = Place> {
+        let mut places = self.places.lock();
+        places.open = false;
+        let all = places
+            .first
+            .take()
+            .into_iter()
+            .chain(std::mem::take(&mut places.more));
+        drop(places);
+        // SAFETY: the source is being dropped and closes its descriptor afterwards.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        all.inspect(move |place| place.remote.forget_descriptor(fd))
+    }
+
+    /// The loop with this id and the slot there, if the descriptor is registered with it.
+    pub(crate) fn place_at(&self, id: u32) -> Option<(Arc<Remote>, Key)> {
+        let places = self.places.lock();
+        let place = places.iter().find(|place| place.remote.id().as_u32() == id);
+        place.map(|place| (Arc::clone(&place.remote), place.key))
+    }
+}
+
+impl Places {
+    fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.first.iter().chain(&self.more)
+    }
+
+    fn push(&mut self, place: Place) {
+        if self.first.is_none() {
+            self.first = Some(place);
+        } else {
+            self.more.push(place);
+        }
+    }
+
+    fn take(&mut self, id: LoopId) -> Option<Place> {
+        if self
+            .first
+            .as_ref()
+            .is_some_and(|place| place.remote.id() == id)
+        {
+            return self.first.take();
+        }
+        let at = self.more.iter().position(|place| place.remote.id() == id)?;
+        Some(self.more.swap_remove(at))
+    }
+}

@@ -1,0 +1,354 @@
+//! A descriptor on the loop: what sockets are made of.
+//!
+//! Place: used by the net crate and by applications with descriptors of their own; polled on any
+//! thread.
+//!
+//! # Invariants
+//! Try first, then wait: where a direction is not registered with the loop that polls, the system
+//! call is tried at once, and only "would block" registers. After that the word of readiness says
+//! whether a call is worth making, so that one message costs one read, one write and a share of
+//! one wait.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::task::{Context, Poll, ready};
+
+use super::readiness::{READABLE, WRITABLE};
+use super::ready_future::ReadyFuture;
+use super::{Descriptor, Direction, Interest, Message, Ready};
+use crate::context;
+use crate::primitive::sync::Arc;
+use crate::runtime::Handle;
+use crate::task::coop;
+use crate::worker::{self, Local};
+
+/// A non-blocking descriptor whose readiness the loops watch.
+///
+/// Each direction is registered lazily, at its first "would block", with the loop that polls it,
+/// and follows its poller from loop to loop. Dropping the source takes the registrations back and
+/// drops `T`.
+///
+/// # Threads
+///
+/// May be polled, used and dropped on any thread. Polled on a thread that runs no loop (a thread
+/// of the blocking pool with an executor of its own), it is watched by a loop of the runtime that
+/// was current when the source was made.
+pub struct Source<T: AsFd> {
+    // None only between `into_inner` and the end of the drop.
+    io: Option<T>,
+    descriptor: Arc<Descriptor>,
+    handle: Handle,
+}
+
+impl<T: AsFd> Source<T> {
+    /// Puts `io` on the loops. Makes no system call.
+    ///
+    /// The descriptor has to be in non-blocking mode, or operations block the loop.
+    ///
+    /// # Errors
+    ///
+    /// None now; a descriptor that epoll cannot watch (a regular file) gives `EPERM` at its first
+    /// wait.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn new(io: T) -> io::Result<Self> {
+        let handle = Handle::current();
+        let descriptor = Arc::new(Descriptor::new(io.as_fd().as_raw_fd()));
+        Ok(Self {
+            io: Some(io),
+            descriptor,
+            handle,
+        })
+    }
+
+    /// The descriptor's owner.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
+    pub fn get_ref(&self) -> &T {
+        self.io.as_ref().expect(HAS_IO)
+    }
+
+    /// The descriptor's owner. Replacing its descriptor breaks the source.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.io.as_mut().expect(HAS_IO)
+    }
+
+    /// Takes the registrations back and gives the descriptor's owner out.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
+    pub fn into_inner(mut self) -> T {
+        self.unregister();
+        self.io.take().expect(HAS_IO)
+    }
+
+    /// Tries `op` when the direction may be ready; waits when it answers `WouldBlock`.
+    ///
+    /// One waiter for each direction: the last one that polled is woken.
+    ///
+    /// # Errors
+    ///
+    /// `op`'s; those of the registration (`ENOMEM`, `ENOSPC`, `EPERM`: epoll_ctl(2)); and `Other`
+    /// on a thread without a loop if the runtime has shut down.
+    pub fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_op(cx, direction, op, |_| false)
+    }
+
+    /// As [`poll_io`](Self::poll_io) for a transfer of at most `want` bytes. A shorter result
+    /// tells that the kernel's buffer is empty (or full), so that the next call waits for an event
+    /// without another system call (epoll(7), questions and answers 9).
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Self::poll_io).
+    pub fn poll_transfer(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        want: usize,
+        op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_op(cx, direction, op, |&transferred| {
+            0 < transferred && transferred < want
+        })
+    }
+
+    /// Waits until the direction may be ready. One waiter for each direction.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Self::poll_io), `op`'s aside.
+    pub fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+        let coop = ready!(coop::poll_proceed(cx));
+        context::with_local(|local| {
+            self.wait_in(local, cx, direction)?;
+            if self.descriptor.readiness.load().is_ready(direction.mask()) {
+                coop.made_progress();
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Pending
+        })
+    }
+
+    /// Waits until the source is ready for some of `interest`. Any number of tasks may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Self::poll_io), `op`'s aside.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: readiness stays until an operation answers `WouldBlock`.
+    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        let bits = ReadyFuture::new(&self.descriptor, &self.handle, interest).await?;
+        Ok(Ready::from_bits(bits))
+    }
+
+    /// Tries `op` until it answers something else than `WouldBlock`, waiting for `interest` in
+    /// between. Any number of tasks may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Self::poll_io).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: `op` either completed and this future was ready, or it did nothing.
+    pub async fn async_io<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        std::future::poll_fn(|cx| {
+            ready!(coop::poll_proceed(cx)).made_progress();
+            Poll::Ready(())
+        })
+        .await;
+        loop {
+            match self.try_io(interest, &mut op) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            ReadyFuture::new(&self.descriptor, &self.handle, interest).await?;
+        }
+    }
+
+    /// Tries `op` once, without waiting. `WouldBlock` takes the readiness for `interest` back that
+    /// was there before the call.
+    ///
+    /// # Errors
+    ///
+    /// `op`'s.
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let seen = self.descriptor.readiness.load();
+        loop {
+            match op(self.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.descriptor.readiness.clear(seen, interest.mask());
+                    return Err(error);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn poll_op<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+        drained: impl FnOnce(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        let coop = ready!(coop::poll_proceed(cx));
+        let readiness = &self.descriptor.readiness;
+        context::with_local(|local| {
+            let mut is_home = self.is_home(local, direction);
+            loop {
+                let seen = readiness.load();
+                if !is_home || seen.is_ready(direction.mask()) {
+                    match op(self.get_ref()) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            readiness.clear(seen, clearable(direction));
+                        }
+                        result => {
+                            if result.as_ref().is_ok_and(drained) {
+                                readiness.clear(seen, clearable(direction));
+                            }
+                            coop.made_progress();
+                            return Poll::Ready(result);
+                        }
+                    }
+                }
+                self.wait_in(local, cx, direction)?;
+                is_home = true;
+                if !readiness.load().is_ready(direction.mask()) {
+                    return Poll::Pending;
+                }
+            }
+        })
+    }
+
+    fn is_home(&self, local: Option<&Local>, direction: Direction) -> bool {
+        local.is_some_and(|local| {
+            let id = local.id().as_u32();
+            self.descriptor
+                .homes
+                .slot_at(direction.index(), id)
+                .is_some()
+        })
+    }
+
+    /// Makes the polling task the waiter of a direction: in this loop, or from a thread without a
+    /// loop in the loop that watches the source. The caller looks at the readiness afterwards.
+    fn wait_in(
+        &self,
+        local: Option<&Local>,
+        cx: &Context<'_>,
+        direction: Direction,
+    ) -> io::Result<()> {
+        let Some(local) = local else {
+            return wait_remotely(
+                &self.descriptor,
+                &self.handle,
+                direction,
+                direction.mask(),
+                cx,
+            );
+        };
+        let id = local.id().as_u32();
+        let index = match self.descriptor.homes.slot_at(direction.index(), id) {
+            Some(index) => index,
+            None => match local.reactor.attach(local, &self.descriptor, direction)? {
+                Ok(key) => key.index(),
+                Err(_) => unreachable!("the source is borrowed, so it is not gone"),
+            },
+        };
+        local.reactor.set_waker(index, direction, cx.waker());
+        Ok(())
+    }
+
+    fn unregister(&self) {
+        for place in self.descriptor.unregister_all() {
+            context::with_local(|local| match local {
+                Some(local) if local.is(&place.remote) => local.reactor.remove(place.key),
+                _ => {
+                    let message = worker::Message::Source(Message::Remove(place.key));
+                    // Refused: that loop has ended, and its slots with it.
+                    let _ = place.remote.send(message);
+                }
+            });
+        }
+    }
+}
+
+/// Has a loop of the runtime watch the source for a thread that runs none.
+pub(super) fn wait_remotely(
+    descriptor: &Arc<Descriptor>,
+    handle: &Handle,
+    direction: Direction,
+    mask: u64,
+    cx: &Context<'_>,
+) -> io::Result<()> {
+    let message = || {
+        let descriptor = Arc::clone(descriptor);
+        let waker = cx.waker().clone();
+        worker::Message::Source(Message::Wait {
+            descriptor,
+            direction,
+            mask,
+            waker,
+        })
+    };
+    let home = descriptor.place_at(descriptor.homes.loop_id(direction.index()));
+    if let Some((remote, _)) = home
+        && remote.send(message()).is_ok()
+    {
+        return Ok(());
+    }
+    handle.any_remote().send(message()).map_err(|_| shut_down())
+}
+
+pub(crate) fn shut_down() -> io::Error {
+    io::Error::other("the oneloop runtime of this source has shut down")
+}
+
+fn clearable(direction: Direction) -> u64 {
+    match direction {
+        Direction::Read => READABLE,
+        Direction::Write => WRITABLE,
+    }
+}
+
+const HAS_IO: &str = "the descriptor is there until the source is consumed";
+
+impl<T: AsFd> Drop for Source<T> {
+    fn drop(&mut self) {
+        if self.io.is_some() {
+            self.unregister();
+        }
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Source<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("io", &self.io)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,337 @@
+//! How a runtime is made.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::block_on::{AfterRoot, Core};
+use super::handle::RuntimeFlavor;
+use super::shared::Hook;
+use super::shutdown::{Alive, Workers};
+use super::{Config, Handle, Hooks, Kind, LocalOptions, LocalRuntime, Placement, Runtime, Shared};
+use crate::blocking::Pool;
+use crate::primitive::sync::{Arc, Mutex};
+use crate::sys::cpus;
+use crate::worker::{self, Local, Remote, Role};
+
+/// Options of a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop_runtime::runtime::Builder;
+///
+/// let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("loop").build()?;
+/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder makes nothing until `build`"]
+pub struct Builder {
+    flavor: RuntimeFlavor,
+    worker_threads: Option<usize>,
+    thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    stack_size: Option<usize>,
+    hooks: Hooks,
+    event_interval: u32,
+    busy_poll: Option<Duration>,
+    affinity: Option<Vec<usize>>,
+    placement: Placement,
+    max_blocking_threads: usize,
+    thread_keep_alive: Duration,
+}
+
+impl Builder {
+    /// A runtime of several loops, each on a thread of its own.
+    pub fn new_multi_thread() -> Self {
+        Self::new(RuntimeFlavor::MultiThread)
+    }
+
+    /// A runtime of one loop, which runs on the thread that is inside `block_on`.
+    pub fn new_current_thread() -> Self {
+        Self::new(RuntimeFlavor::CurrentThread)
+    }
+
+    fn new(flavor: RuntimeFlavor) -> Self {
+        Self {
+            flavor,
+            worker_threads: None,
+            thread_name: Arc::new(|| "oneloop-worker".to_owned()),
+            stack_size: None,
+            hooks: Hooks::default(),
+            event_interval: TASKS_PER_TURN,
+            busy_poll: None,
+            affinity: None,
+            placement: Placement::default(),
+            max_blocking_threads: BLOCKING_THREADS_MAX,
+            thread_keep_alive: KEEP_ALIVE,
+        }
+    }
+
+    /// Turns everything on. Everything is always on: this is here because tokio has it.
+    pub fn enable_all(&mut self) -> &mut Self {
+        self
+    }
+
+    /// Sets the number of loops of a multi-thread runtime. Default: the environment variable
+    /// `ONELOOP_WORKER_THREADS`, else the cores in the affinity mask, limited by the cgroup CPU
+    /// quota. A current-thread runtime always has one.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0.
+    #[track_caller]
+    pub fn worker_threads(&mut self, count: usize) -> &mut Self {
+        assert!(
+            count > 0,
+            "Worker threads cannot be set to 0: a runtime needs a loop to run on"
+        );
+        self.worker_threads = Some(count);
+        self
+    }
+
+    /// Names the threads of the workers and the blocking pool. Default: `oneloop-worker`. Linux
+    /// shows the first 15 bytes.
+    pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
+        let name = name.into();
+        self.thread_name_fn(move || name.clone())
+    }
+
+    /// Names each thread by calling `name`.
+    pub fn thread_name_fn<F>(&mut self, name: F) -> &mut Self
+    where
+        F: Fn() -> String + Send + Sync + 'static,
+    {
+        self.thread_name = Arc::new(name);
+        self
+    }
+
+    /// Sets the stack size, in bytes, of the workers and the blocking pool. Default: std's, 2 MiB.
+    pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Calls `hook` on each thread of the runtime when it starts.
+    pub fn on_thread_start<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.start = Some(into_hook(hook));
+        self
+    }
+
+    /// Calls `hook` on each thread of the runtime before it ends.
+    pub fn on_thread_stop<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.stop = Some(into_hook(hook));
+        self
+    }
+
+    /// Calls `hook` on a loop's thread before the loop sleeps. If it wakes a task of the loop, the
+    /// loop does not sleep.
+    pub fn on_thread_park<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.park = Some(into_hook(hook));
+        self
+    }
+
+    /// Calls `hook` on a loop's thread after a sleep.
+    pub fn on_thread_unpark<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.hooks.unpark = Some(into_hook(hook));
+        self
+    }
+
+    /// Sets on which loop `spawn` places tasks. Default: [`Placement::Adaptive`].
+    pub fn placement(&mut self, placement: Placement) -> &mut Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Pins worker `i` to the core `cores[i % cores.len()]`. A core that the process may not use
+    /// leaves its worker where the system puts it. Default: no pinning. Linux only.
+    ///
+    /// # Panics
+    ///
+    /// If `cores` is empty.
+    #[track_caller]
+    pub fn affinity(&mut self, cores: impl Into<Vec<usize>>) -> &mut Self {
+        let cores = cores.into();
+        assert!(
+            !cores.is_empty(),
+            "`affinity` needs at least one core to pin workers to"
+        );
+        self.affinity = Some(cores);
+        self
+    }
+
+    /// Keeps each loop looking for work this long before it sleeps, at the cost of CPU time: a
+    /// message that comes meanwhile need not wake a sleeping core. Default: off; zero is off.
+    pub fn busy_poll(&mut self, limit: Duration) -> &mut Self {
+        self.busy_poll = (!limit.is_zero()).then_some(limit);
+        self
+    }
+
+    /// Sets how many tasks are polled before the loop looks at descriptors, timers and its inbox
+    /// again. Default: 61. It also looks after 200 microseconds.
+    ///
+    /// # Panics
+    ///
+    /// If `tasks` is 0.
+    #[track_caller]
+    pub fn event_interval(&mut self, tasks: u32) -> &mut Self {
+        assert!(
+            tasks > 0,
+            "event_interval must be greater than 0: a turn polls at least one task"
+        );
+        self.event_interval = tasks;
+        self
+    }
+
+    /// Limits the threads of the blocking pool. Default: 512.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0.
+    #[track_caller]
+    pub fn max_blocking_threads(&mut self, count: usize) -> &mut Self {
+        assert!(
+            count > 0,
+            "Max blocking threads cannot be set to 0: name lookups need one"
+        );
+        self.max_blocking_threads = count;
+        self
+    }
+
+    /// Sets how long a thread of the blocking pool waits for work before it ends. Default: 10 s.
+    pub fn thread_keep_alive(&mut self, duration: Duration) -> &mut Self {
+        self.thread_keep_alive = duration;
+        self
+    }
+
+    /// Makes the runtime, and starts its workers.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses threads or descriptors (four for each loop), or
+    /// `ONELOOP_WORKER_THREADS` is no number above 0 (`InvalidInput`). Nothing is left behind.
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        match self.flavor {
+            RuntimeFlavor::CurrentThread => {
+                let (handle, core) = self.build_core(AfterRoot::EndLocalTasks)?;
+                Ok(Runtime {
+                    handle,
+                    kind: Kind::CurrentThread(Box::new(core)),
+                })
+            }
+            RuntimeFlavor::MultiThread => self.build_workers(),
+        }
+    }
+
+    /// Makes a current-thread runtime that stays on this thread, for tasks that are not `Send`.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses descriptors.
+    ///
+    /// # Panics
+    ///
+    /// If this is a builder of a multi-thread runtime.
+    #[track_caller]
+    pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
+        assert!(
+            self.flavor == RuntimeFlavor::CurrentThread,
+            "Only the current_thread runtime can be built as a local runtime: use \
+             `Builder::new_current_thread`"
+        );
+        let (handle, core) = self.build_core(AfterRoot::KeepLocalTasks)?;
+        Ok(LocalRuntime::from_parts(handle, core))
+    }
+
+    fn build_core(&self, after_root: AfterRoot) -> io::Result<(Handle, Core)> {
+        let remote = Arc::new(Remote::new()?);
+        let shared = Arc::new(self.shared(vec![Arc::clone(&remote)]));
+        let local = Local::new(remote, Arc::clone(&shared), Role::Worker);
+        Ok((Handle::from_shared(shared), Core::new(local, after_root)))
+    }
+
+    fn build_workers(&self) -> io::Result<Runtime> {
+        let count = self.loop_count()?;
+        let loops = (0..count)
+            .map(|_| Remote::new().map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let shared = Arc::new(self.shared(loops));
+        let mut threads = Vec::with_capacity(count);
+        for (index, remote) in shared.loops.iter().enumerate() {
+            shared.alive.add();
+            match worker::start(Arc::clone(remote), Arc::clone(&shared), index) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    shared.alive.remove();
+                    let mut workers = Workers::new(threads);
+                    workers.stop(&shared);
+                    workers.join(&shared, None);
+                    return Err(error);
+                }
+            }
+        }
+        let kind = Kind::MultiThread(Workers::new(threads));
+        Ok(Runtime {
+            handle: Handle::from_shared(shared),
+            kind,
+        })
+    }
+
+    fn shared(&self, loops: Vec<Arc<Remote>>) -> Shared {
+        let config = Config {
+            thread_name: Arc::clone(&self.thread_name),
+            stack_size: self.stack_size,
+            hooks: self.hooks.clone(),
+            tasks_per_turn: self.event_interval,
+            busy_poll: self.busy_poll,
+            affinity: self.affinity.clone(),
+            placement: self.placement,
+        };
+        Shared {
+            config,
+            flavor: self.flavor,
+            loops,
+            blocking: Pool::new(self.max_blocking_threads, self.thread_keep_alive),
+            started: Instant::now(),
+            alive: Alive::new(),
+            spare_loops: Mutex::new(Some(Vec::new())),
+        }
+    }
+
+    fn loop_count(&self) -> io::Result<usize> {
+        if let Some(count) = self.worker_threads {
+            return Ok(count);
+        }
+        let Some(value) = std::env::var_os(LOOPS_VARIABLE) else {
+            return Ok(cpus::available());
+        };
+        let count = value
+            .to_str()
+            .and_then(|value| value.trim().parse::<usize>().ok());
+        count.filter(|&count| count > 0).ok_or_else(|| {
+            let text = format!("{LOOPS_VARIABLE} is {value:?}, which is no number above 0");
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })
+    }
+}
+
+fn into_hook(hook: impl Fn() + Send + Sync + 'static) -> Hook {
+    Arc::new(hook)
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("flavor", &self.flavor)
+            .field("worker_threads", &self.worker_threads)
+            .field("placement", &self.placement)
+            .field("busy_poll", &self.busy_poll)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tasks polled in one turn, unless the time slice ends before.
+const TASKS_PER_TURN: u32 = 61;
+const BLOCKING_THREADS_MAX: usize = 512;
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+const LOOPS_VARIABLE: &str = "ONELOOP_WORKER_THREADS";

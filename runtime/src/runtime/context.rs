@@ -1,0 +1,250 @@
+//! What a thread knows of its runtime.
+//!
+//! Place: set by the worker, by `block_on` and by `Handle::enter`; read by `spawn`, sources and
+//! timers; runs on any thread, and touches the calling thread alone.
+//!
+//! Three things are kept apart: the *loop* that runs on this thread (where a leaf future
+//! registers), the *handle* of the runtime that was entered (where `spawn` goes), and the *task*
+//! that is being polled. A thread of the blocking pool has a handle and no loop.
+//!
+//! # Why it is so
+//! The loop and the task are plain pointers in locals without destructors, so that a wake-up on
+//! the home thread costs one load; the handle has a destructor and is asked for seldom.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr;
+use std::task::Waker;
+
+use super::Handle;
+use crate::task::Meta;
+use crate::worker::Local;
+
+thread_local! {
+    static LOCAL: Cell<*const Local> = const { Cell::new(ptr::null()) };
+    static TASK: Cell<*const Meta> = const { Cell::new(ptr::null()) };
+    // The data pointer of the waker that the loop gave to the future being polled.
+    static TRUSTED_WAKER: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    static HANDLES: RefCell<Vec<Handle>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `f` with the loop that runs on this thread, if there is one.
+pub(crate) fn with_local<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
+    let local = LOCAL.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: `RunningLoop` sets the pointer to a `Local` that it borrows, and takes it back when
+    // it is dropped, on this thread; the loop outlives every call made while it runs.
+    f(unsafe { local.as_ref() })
+}
+
+/// Marks a loop as the one that runs on this thread, until dropped.
+#[derive(Debug)]
+pub(crate) struct RunningLoop<'a> {
+    before: *const Local,
+    local: PhantomData<&'a Local>,
+}
+
+impl<'a> RunningLoop<'a> {
+    pub(crate) fn enter(local: &'a Local) -> Self {
+        let before = LOCAL.with(|cell| cell.replace(local));
+        Self {
+            before,
+            local: PhantomData,
+        }
+    }
+}
+
+impl Drop for RunningLoop<'_> {
+    fn drop(&mut self) {
+        LOCAL.with(|cell| cell.set(self.before));
+    }
+}
+
+/// Wakes the task after the loop has looked at its descriptors once; at once where no loop runs.
+pub(crate) fn defer(waker: &Waker) {
+    with_local(|local| match local {
+        Some(local) => local.defer(waker),
+        None => waker.wake_by_ref(),
+    });
+}
+
+/// The task that is polled on this thread, until dropped. Nested polls restore the outer one.
+pub(crate) struct PolledTask {
+    task: *const Meta,
+    waker: *const (),
+}
+
+impl PolledTask {
+    pub(crate) fn enter(task: Option<&Meta>, waker: &Waker) -> Self {
+        let task = task.map_or(ptr::null(), ptr::from_ref);
+        Self {
+            task: TASK
+                .try_with(|cell| cell.replace(task))
+                .unwrap_or(ptr::null()),
+            waker: TRUSTED_WAKER
+                .try_with(|cell| cell.replace(waker.data()))
+                .unwrap_or(ptr::null()),
+        }
+    }
+}
+
+impl Drop for PolledTask {
+    fn drop(&mut self) {
+        // An error means that the thread is ending: nobody asks any more.
+        TASK.try_with(|cell| cell.set(self.task)).unwrap_or(());
+        TRUSTED_WAKER
+            .try_with(|cell| cell.set(self.waker))
+            .unwrap_or(());
+    }
+}
+
+/// Calls `f` with the task that is being polled or dropped on this thread.
+pub(crate) fn with_task<R>(f: impl FnOnce(Option<&Meta>) -> R) -> R {
+    let task = TASK.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: `PolledTask` sets the pointer to metadata that outlives the poll, and restores the
+    // former value when the poll ends.
+    f(unsafe { task.as_ref() })
+}
+
+/// Whether this waker is the one that the loop made for the future being polled: it is known not
+/// to panic.
+pub(crate) fn is_own_waker(waker: &Waker) -> bool {
+    let own = TRUSTED_WAKER.try_with(Cell::get).unwrap_or(ptr::null());
+    !own.is_null() && ptr::eq(own, waker.data())
+}
+
+/// Calls `f` with the runtime that was entered last on this thread. `f` runs no user code: the
+/// list of handles is borrowed.
+pub(crate) fn with_handle<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurrentError> {
+    HANDLES
+        .try_with(|handles| handles.borrow().last().map(f))
+        .map_err(|_| TryCurrentError {
+            thread_is_ending: true,
+        })?
+        .ok_or(TryCurrentError {
+            thread_is_ending: false,
+        })
+}
+
+/// The runtime that was entered last on this thread.
+pub(crate) fn try_handle() -> Result<Handle, TryCurrentError> {
+    with_handle(Handle::clone)
+}
+
+/// Keeps a runtime entered on this thread. Made by [`Handle::enter`] and [`Runtime::enter`].
+///
+/// Guards are to be dropped in the reverse order of their making.
+///
+/// [`Runtime::enter`]: super::Runtime::enter
+#[derive(Debug)]
+#[must_use = "dropped at once, it leaves the runtime at once"]
+pub struct EnterGuard<'a> {
+    depth: usize,
+    handle: PhantomData<&'a Handle>,
+    // The guard belongs to the thread that made it.
+    not_send: PhantomData<*mut ()>,
+}
+
+impl EnterGuard<'_> {
+    #[track_caller]
+    pub(crate) fn new(handle: Handle) -> Self {
+        let depth = HANDLES.with(|handles| {
+            let mut handles = handles.borrow_mut();
+            handles.push(handle);
+            handles.len()
+        });
+        Self {
+            depth,
+            handle: PhantomData,
+            not_send: PhantomData,
+        }
+    }
+}
+
+impl Drop for EnterGuard<'_> {
+    fn drop(&mut self) {
+        // An error means that the thread is ending, and its list of handles with it.
+        let Ok(left) = HANDLES.try_with(|handles| {
+            let mut handles = handles.borrow_mut();
+            let in_order = handles.len() == self.depth;
+            (handles.pop(), in_order)
+        }) else {
+            return;
+        };
+        let (handle, in_order) = left;
+        drop(handle);
+        assert!(
+            in_order || std::thread::panicking(),
+            "`EnterGuard` values must be dropped in the reverse order of their making: the guard \
+             of a runtime that was entered later is still alive on this thread"
+        );
+    }
+}
+
+/// There is no runtime on this thread.
+#[derive(Debug)]
+pub struct TryCurrentError {
+    thread_is_ending: bool,
+}
+
+impl TryCurrentError {
+    /// Whether no runtime was entered on this thread.
+    #[must_use]
+    pub fn is_missing_context(&self) -> bool {
+        !self.thread_is_ending
+    }
+
+    /// Whether the thread is ending and its locals are gone.
+    #[must_use]
+    pub fn is_thread_local_destroyed(&self) -> bool {
+        self.thread_is_ending
+    }
+}
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.thread_is_ending {
+            "the thread is ending: its runtime context is gone"
+        } else {
+            "there is no oneloop runtime on this thread; call this inside `block_on`, inside a \
+             task, or while a guard of `Handle::enter` is alive"
+        })
+    }
+}
+
+impl std::error::Error for TryCurrentError {}
+
+thread_local! {
+    static BLOCKING_FORBIDDEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks this thread as one that drives async code: it must not block. Until dropped.
+#[derive(Debug)]
+pub(crate) struct Driving(());
+
+impl Driving {
+    /// # Panics
+    ///
+    /// If the thread drives async code already.
+    #[track_caller]
+    pub(crate) fn begin() -> Self {
+        assert!(
+            !is_driving(),
+            "Cannot start a runtime from within a runtime. This thread is already driving async \
+             code: use `.await` instead of `block_on`, or move the call to `spawn_blocking`."
+        );
+        BLOCKING_FORBIDDEN.with(|cell| cell.set(true));
+        Self(())
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        BLOCKING_FORBIDDEN.with(|cell| cell.set(false));
+    }
+}
+
+/// Whether this thread drives async code.
+pub(crate) fn is_driving() -> bool {
+    BLOCKING_FORBIDDEN.try_with(Cell::get).unwrap_or(false)
+}

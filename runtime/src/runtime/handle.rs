@@ -1,0 +1,242 @@
+//! A runtime, from any thread.
+
+use super::block_on::on_main_loop;
+use super::context::{self, EnterGuard, TryCurrentError};
+use super::{RuntimeMetrics, Shared};
+use crate::blocking::Job;
+use crate::metrics::LoopMetrics;
+use crate::primitive::sync::Arc;
+use crate::task::{self, FUTURE_BYTES_MAX, Home, JoinHandle, Options};
+use crate::worker::{LoopId, Remote};
+
+/// A handle to a runtime. Clones are cheap.
+///
+/// # Threads
+///
+/// Works on any thread, also after the runtime is gone: a spawn then gives a handle that resolves
+/// to a cancelled [`JoinError`](crate::task::JoinError).
+#[derive(Debug, Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// What kind of runtime a handle belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// One loop, driven inside `block_on`.
+    CurrentThread,
+    /// Several loops, each on a thread of its own.
+    MultiThread,
+}
+
+impl Handle {
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The runtime that was entered last on this thread.
+    ///
+    /// # Panics
+    ///
+    /// If there is none: outside `block_on`, tasks, and guards of [`enter`](Self::enter).
+    #[track_caller]
+    #[must_use]
+    pub fn current() -> Self {
+        match Self::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The runtime that was entered last on this thread.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or if the thread is ending.
+    pub fn try_current() -> Result<Self, TryCurrentError> {
+        context::try_handle()
+    }
+
+    /// Enters the runtime on this thread until the guard is dropped: `spawn`, sockets and timers
+    /// find it.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard::new(self.clone())
+    }
+
+    /// Spawns a task: see [`task::spawn`].
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_with(future, Options::default())
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn_with<F>(&self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if size_of::<F>() > FUTURE_BYTES_MAX {
+            return self.spawn_placed(Box::pin(future), options, &self.shared.place());
+        }
+        self.spawn_placed(future, options, &self.shared.place())
+    }
+
+    #[track_caller]
+    fn spawn_placed<F>(
+        &self,
+        future: F,
+        options: Options,
+        home: &Arc<Remote>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        // SAFETY: the future is Send.
+        let (runnable, join) =
+            unsafe { task::create(future, Home::Loop(Arc::clone(home)), options) };
+        task::send_home(runnable, home);
+        join
+    }
+
+    /// Spawns a task on a given loop: see [`task::spawn_on`].
+    ///
+    /// # Panics
+    ///
+    /// If the runtime has no such loop.
+    #[track_caller]
+    pub fn spawn_on<M, F>(&self, loop_id: LoopId, make: M) -> JoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_on_with(loop_id, make, Options::default())
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn_on_with<M, F>(
+        &self,
+        loop_id: LoopId,
+        make: M,
+        options: Options,
+    ) -> JoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let Some(home) = self.remote_of(loop_id) else {
+            panic!("{loop_id:?} is no loop of this runtime: ask `Handle::loop_ids` for its loops")
+        };
+        let options = Options {
+            is_local: true,
+            ..options
+        };
+        let future = async move { make().await };
+        // SAFETY: until its first poll, which happens at home, the future holds only the closure,
+        // which is Send.
+        let (runnable, join) =
+            unsafe { task::create(future, Home::Loop(Arc::clone(home)), options) };
+        task::send_home(runnable, home);
+        join
+    }
+
+    /// Spawns one task on each loop, made there by the closure. In the order of
+    /// [`loop_ids`](Self::loop_ids).
+    #[track_caller]
+    pub fn spawn_on_each<M, F>(&self, make: M) -> Vec<JoinHandle<F::Output>>
+    where
+        M: Fn(LoopId) -> F + Clone + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let mut handles = Vec::with_capacity(self.shared.loops.len());
+        for loop_id in self.loop_ids() {
+            let make = make.clone();
+            handles.push(self.spawn_on(loop_id, move || make(loop_id)));
+        }
+        handles
+    }
+
+    /// Runs a blocking function on the pool: see [`task::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses to start the pool's first thread.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, function: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        // SAFETY: the function is Send, and so is the future made of it.
+        let (job, join) =
+            unsafe { task::create(Job::new(function), Home::Blocking, Options::default()) };
+        if let Err(error) = self.shared.blocking.run(job, &self.shared) {
+            panic!("the system refuses to start a thread of the blocking pool: {error}");
+        }
+        join
+    }
+
+    /// Runs a future to completion on this thread, which is a loop of its own meanwhile. A
+    /// current-thread runtime's own loop is not driven by this: its tasks wait for
+    /// [`Runtime::block_on`](super::Runtime::block_on).
+    ///
+    /// # Panics
+    ///
+    /// On a thread that drives async code already. Panics of the future go through. If the system
+    /// refuses the descriptors of a main loop.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        on_main_loop(self, future)
+    }
+
+    /// What kind of runtime this is.
+    #[must_use]
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        self.shared.flavor
+    }
+
+    /// The loops that run tasks. Their number does not change.
+    #[must_use]
+    pub fn loop_ids(&self) -> Vec<LoopId> {
+        self.shared.loops.iter().map(|remote| remote.id()).collect()
+    }
+
+    /// The state of the loops, at most one turn old.
+    #[must_use]
+    pub fn metrics(&self) -> RuntimeMetrics {
+        let (blocking_threads, blocking_queue) = self.shared.blocking.size();
+        let snapshot =
+            |remote: &Arc<Remote>| -> LoopMetrics { remote.published.snapshot(remote.id()) };
+        RuntimeMetrics {
+            loops: self.shared.loops.iter().map(snapshot).collect(),
+            blocking_threads,
+            blocking_queue,
+            age: self.shared.started.elapsed(),
+        }
+    }
+
+    /// The loop of this id, if it is one of the runtime's.
+    pub(crate) fn remote_of(&self, loop_id: LoopId) -> Option<&Arc<Remote>> {
+        self.shared
+            .loops
+            .iter()
+            .find(|remote| remote.id() == loop_id)
+    }
+
+    /// A loop for something that a thread without a loop waits for.
+    pub(crate) fn any_remote(&self) -> &Arc<Remote> {
+        self.shared.any_loop()
+    }
+}

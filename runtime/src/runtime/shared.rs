@@ -1,0 +1,85 @@
+//! What the handles of a runtime share.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::handle::RuntimeFlavor;
+use super::placement::Placement;
+use super::shutdown::Alive;
+use crate::blocking::Pool;
+use crate::contain::contained;
+use crate::primitive::sync::{Arc, Mutex};
+use crate::worker::{Local, Remote};
+
+/// A runtime, as its handles, workers and tasks see it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) flavor: RuntimeFlavor,
+    /// The loops that run tasks, in the order of their numbers.
+    pub(crate) loops: Vec<Arc<Remote>>,
+    pub(crate) blocking: Pool,
+    pub(crate) started: Instant,
+    pub(super) alive: Alive,
+    /// Main loops that are not in use. None once the runtime has shut down.
+    pub(super) spare_loops: Mutex<Option<Vec<Local>>>,
+}
+
+/// The builder's options, as the loops read them.
+pub(crate) struct Config {
+    pub(crate) thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) hooks: Hooks,
+    pub(crate) tasks_per_turn: u32,
+    pub(crate) busy_poll: Option<Duration>,
+    pub(crate) affinity: Option<Vec<usize>>,
+    pub(crate) placement: Placement,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("stack_size", &self.stack_size)
+            .field("tasks_per_turn", &self.tasks_per_turn)
+            .field("busy_poll", &self.busy_poll)
+            .field("affinity", &self.affinity)
+            .field("placement", &self.placement)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What the application runs at turns in a thread's life. A panic in a hook has been reported by
+/// the panic hook, and goes no further.
+#[derive(Default, Clone)]
+pub(crate) struct Hooks {
+    pub(super) start: Option<Hook>,
+    pub(super) stop: Option<Hook>,
+    pub(super) park: Option<Hook>,
+    pub(super) unpark: Option<Hook>,
+}
+
+impl Hooks {
+    pub(crate) fn start(&self) {
+        call(self.start.as_ref());
+    }
+
+    pub(crate) fn stop(&self) {
+        call(self.stop.as_ref());
+    }
+
+    pub(crate) fn park(&self) {
+        call(self.park.as_ref());
+    }
+
+    pub(crate) fn unpark(&self) {
+        call(self.unpark.as_ref());
+    }
+}
+
+fn call(hook: Option<&Hook>) {
+    if let Some(hook) = hook {
+        contained(|| hook());
+    }
+}

@@ -1,0 +1,117 @@
+//! The end of a multi-thread runtime.
+//!
+//! Place: called by `Runtime` on the thread that drops it; the workers count themselves out.
+
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use crate::primitive::sync::{Arc, Condvar, Mutex};
+use crate::primitive::thread::JoinHandle;
+use crate::worker::Message;
+
+/// The threads of the workers, until they are told to stop.
+#[derive(Debug)]
+pub(super) struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    are_stopped: bool,
+}
+
+impl Workers {
+    pub(super) fn new(threads: Vec<JoinHandle<()>>) -> Self {
+        Self {
+            threads,
+            are_stopped: false,
+        }
+    }
+
+    pub(super) fn are_stopped(&self) -> bool {
+        self.are_stopped
+    }
+
+    /// Tells the loops to end. Each ends its own tasks, on its own thread.
+    pub(super) fn stop(&mut self, shared: &Shared) {
+        self.are_stopped = true;
+        for remote in &shared.loops {
+            // Refused: it has ended already.
+            let _ = remote.send(Message::Stop);
+        }
+        let spares = shared.spare_loops.lock().take();
+        drop(spares);
+    }
+
+    /// Waits until all have ended, at most until the deadline.
+    pub(super) fn join(&mut self, shared: &Shared, deadline: Option<Instant>) {
+        if !shared.alive.wait(deadline) {
+            return;
+        }
+        for thread in self.threads.drain(..) {
+            // A worker contains the panics of its tasks and hooks.
+            let joined = thread.join();
+            debug_assert!(joined.is_ok(), "a worker panicked");
+        }
+    }
+}
+
+/// How many workers have not ended.
+#[derive(Debug)]
+pub(crate) struct Alive {
+    count: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Alive {
+    pub(super) fn new() -> Self {
+        Self {
+            count: Mutex::new(0),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Waits until none is left. False if the deadline came first.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut count = self.count.lock();
+        while *count > 0 {
+            let Some(deadline) = deadline else {
+                count = self.ended.wait(count);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            count = self.ended.wait_timeout(count, left).0;
+        }
+        true
+    }
+
+    pub(super) fn add(&self) {
+        *self.count.lock() += 1;
+    }
+
+    pub(super) fn remove(&self) {
+        *self.count.lock() -= 1;
+        self.ended.notify_all();
+    }
+}
+
+/// Counts a worker out when its thread ends.
+#[derive(Debug)]
+pub(crate) struct WorkerExit(Arc<Shared>);
+
+impl Drop for WorkerExit {
+    fn drop(&mut self) {
+        self.0.alive.remove();
+    }
+}
+
+impl Shared {
+    /// To be held by a worker's thread for as long as it runs. The builder has counted it in.
+    pub(crate) fn worker_alive(self: &Arc<Self>) -> WorkerExit {
+        WorkerExit(Arc::clone(self))
+    }
+}
+
+/// When a wait of this length ends. One that does not fit the clock has no end.
+pub(super) fn deadline(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}

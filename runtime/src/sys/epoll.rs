@@ -1,0 +1,132 @@
+//! Linux: one `epoll_pwait2` a turn, and nothing else.
+//!
+//! Place: see `sys`.
+//!
+//! # Why it is so
+//! `polling::Poller` owns the epoll instance, but its `wait` makes three to five system calls
+//! (it reads and re-arms its eventfd, and sets a timerfd when there is a deadline). So the wait is
+//! done here, on the poller's descriptor, with a time-out in nanoseconds. The doorbell is an
+//! eventfd of our own, edge-triggered and never read: each write is a new edge, and 2^64 of them
+//! do not happen. Registration is done here too, because `polling` cannot ask for `EPOLLRDHUP`,
+//! without which a short read must not end the drain: data and FIN may come as one event.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+
+use super::{DOORBELL_KEY, EVENTS_PER_WAIT_MAX};
+use crate::reactor::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
+
+/// An epoll instance and the doorbell in it.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    poller: polling::Poller,
+    doorbell: OwnedFd,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        let poller = polling::Poller::new()?;
+        let doorbell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&poller, &doorbell, EventData::new_u64(DOORBELL_KEY), flags)?;
+        Ok(Self { poller, doorbell })
+    }
+
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        let flags =
+            EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
+        Ok(epoll::add(
+            &self.poller,
+            fd,
+            EventData::new_u64(key),
+            flags,
+        )?)
+    }
+
+    pub(crate) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(epoll::delete(&self.poller, fd)?)
+    }
+
+    pub(crate) fn ring(&self) {
+        // The write fails only when the counter is full (EAGAIN), and then the loop has an edge
+        // that it has not yet taken; EINTR does not happen to a non-blocking eventfd.
+        let written = rustix::io::write(&self.doorbell, &1_u64.to_ne_bytes());
+        debug_assert!(
+            matches!(written, Ok(8) | Err(Errno::AGAIN)),
+            "eventfd(2): {written:?}"
+        );
+    }
+
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.list.clear();
+        // A time-out that does not fit waits for ever: the next turn computes it anew.
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let buffer = spare_capacity(&mut events.list);
+        match epoll::wait(self.poller.as_fd(), buffer, timeout.as_ref()) {
+            // A signal is a spurious wake-up.
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The events of one wait.
+pub(crate) struct Events {
+    list: Vec<epoll::Event>,
+}
+
+// SAFETY: `list`, the only field, holds a pointer in its union of user data, and what stands there
+// is always a key, a number: `Poller::add` writes nothing else.
+unsafe impl Send for Events {}
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self {
+            list: Vec::with_capacity(EVENTS_PER_WAIT_MAX),
+        }
+    }
+
+    /// Key and readiness bits of each event, the doorbell's included.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.list
+            .iter()
+            .map(|event| (event.data.u64(), readiness_bits(event.flags)))
+    }
+}
+
+/// epoll(7)'s flags in our words. `EPOLLERR` and `EPOLLHUP` make both directions ready: the next
+/// system call of either tells what happened.
+fn readiness_bits(flags: EventFlags) -> u64 {
+    let mut bits = 0;
+    if flags.intersects(EventFlags::IN | EventFlags::PRI) {
+        bits |= READABLE;
+    }
+    if flags.contains(EventFlags::OUT) {
+        bits |= WRITABLE;
+    }
+    if flags.contains(EventFlags::PRI) {
+        bits |= PRIORITY;
+    }
+    if flags.contains(EventFlags::ERR) {
+        bits |= ERROR;
+    }
+    if flags.contains(EventFlags::HUP)
+        || flags.contains(EventFlags::IN | EventFlags::RDHUP)
+        || flags == EventFlags::RDHUP
+    {
+        bits |= READ_CLOSED;
+    }
+    if flags.contains(EventFlags::HUP)
+        || flags.contains(EventFlags::OUT | EventFlags::ERR)
+        || flags == EventFlags::ERR
+    {
+        bits |= WRITE_CLOSED;
+    }
+    bits
+}

@@ -1,0 +1,139 @@
+//! Spawning with a name and a class.
+
+use super::{Home, JoinHandle, Options, create, send_home};
+use crate::context;
+use crate::primitive::sync::Arc;
+use crate::runtime::Handle;
+use crate::worker::LoopId;
+
+/// How urgent a task is among the ready tasks of its loop. No class starves another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Class {
+    /// Polled before normal tasks, at most 16 in a row while normal ones wait.
+    Latency,
+    /// The class of all tasks that say nothing.
+    #[default]
+    Normal,
+    /// Polled when no other task is ready, and after at most 64 others.
+    Background,
+}
+
+/// Spawns tasks that have a name or a class.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop_runtime::{runtime::Runtime, task};
+///
+/// let runtime = Runtime::new()?;
+/// let sum = runtime.block_on(async {
+///     let sum = task::Builder::new().name("sum").class(task::Class::Latency);
+///     sum.spawn(async { 1 + 2 }).await
+/// });
+/// assert_eq!(sum?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder spawns nothing by itself"]
+pub struct Builder {
+    options: Options,
+}
+
+impl Builder {
+    /// A task without a name, of the normal class.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the task, for metrics and messages.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = Some(name.into());
+        self
+    }
+
+    /// Sets the class.
+    pub fn class(mut self, class: Class) -> Self {
+        self.options.class = class;
+        self
+    }
+
+    /// As [`task::spawn`](super::spawn).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Handle::current().spawn_with(future, self.options)
+    }
+
+    /// As [`task::spawn_local`](super::spawn_local).
+    ///
+    /// # Panics
+    ///
+    /// On a thread that runs no loop.
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        spawn_local_with(future, self.options)
+    }
+
+    /// As [`task::spawn_on`](super::spawn_on).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, or if the runtime has no such loop.
+    #[track_caller]
+    pub fn spawn_on<M, F>(self, loop_id: LoopId, make: M) -> JoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        Handle::current().spawn_on_with(loop_id, make, self.options)
+    }
+}
+
+#[track_caller]
+pub(super) fn spawn_local_with<F>(future: F, options: Options) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    if size_of::<F>() > FUTURE_BYTES_MAX {
+        return spawn_local_boxed(Box::pin(future), options);
+    }
+    spawn_local_boxed(future, options)
+}
+
+#[track_caller]
+fn spawn_local_boxed<F>(future: F, options: Options) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let home = context::with_local(|local| local.map(|local| Arc::clone(local.remote())));
+    let home = home.expect(
+        "`spawn_local` was called on a thread that runs no oneloop loop; call it inside \
+         `block_on` or inside a task",
+    );
+    let options = Options {
+        is_local: true,
+        ..options
+    };
+    // SAFETY: the home is the loop of this thread, and it gets the `Runnable` on the next line.
+    let (runnable, join) = unsafe { create(future, Home::Loop(Arc::clone(&home)), options) };
+    send_home(runnable, &home);
+    join
+}
+
+/// Futures above this size are boxed before they are moved into their task: each move copies them
+/// on the stack.
+pub(crate) const FUTURE_BYTES_MAX: usize = 4096;

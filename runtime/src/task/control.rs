@@ -1,0 +1,69 @@
+//! Abort and completion of a task, as its handles on other threads see them.
+//!
+//! Place: in each task's metadata; `request_abort` and `is_finished` on any thread, `is_aborted`
+//! and `finish` on the home loop's thread, around each poll. Protocol file.
+//!
+//! ```text
+//!   request_abort(): set ABORTED, then wake the task      (any thread, any number of times)
+//!   poll():          ABORTED seen => drop the future, result "cancelled", finish()
+//! ```
+//!
+//! # Invariants
+//! I1. Abort never touches the future: it marks the task and wakes it, and the home loop drops the
+//! future. An abort that comes after the last look at the flag reaches a later poll, because the
+//! wake-up that follows the mark schedules one more poll of any task that is not finished.
+//!
+//! # Why it is so
+//! `async_task::Task::cancel` would do, but it consumes the handle, leaves no result for the
+//! joiner, and loses a panic in the future's drop.
+
+#![allow(
+    unreachable_pub,
+    reason = "the models import protocol types under cfg(loom)"
+)]
+
+use crate::primitive::atomic::{AtomicU32, Ordering};
+
+const ABORTED: u32 = 1;
+const FINISHED: u32 = 1 << 1;
+
+/// The control word of a task.
+#[derive(Debug)]
+pub struct Control(AtomicU32);
+
+impl Control {
+    /// A task that runs.
+    #[allow(
+        clippy::new_without_default,
+        reason = "part of a task's metadata, never alone"
+    )]
+    pub fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Asks for the task's end. True if this call was the first: the caller then wakes the task.
+    pub fn request_abort(&self) -> bool {
+        // ORDERING: Release, pairs with the Acquire in `is_aborted`: what the aborting thread did
+        // before is seen by the drops of the future.
+        self.0.fetch_or(ABORTED, Ordering::Release) & (ABORTED | FINISHED) == 0
+    }
+
+    /// Whether the next poll has to end the task. Home loop's thread.
+    pub fn is_aborted(&self) -> bool {
+        // ORDERING: Acquire, pairs with `request_abort`.
+        self.0.load(Ordering::Acquire) & ABORTED != 0
+    }
+
+    /// The future has been dropped and the result is about to be published.
+    pub fn finish(&self) {
+        // ORDERING: Release, pairs with the Acquire in `is_finished`: who sees the task finished
+        // sees what it and its destructors did.
+        self.0.fetch_or(FINISHED, Ordering::Release);
+    }
+
+    /// Whether the future has been dropped. Any thread.
+    pub fn is_finished(&self) -> bool {
+        // ORDERING: Acquire, pairs with `finish`.
+        self.0.load(Ordering::Acquire) & FINISHED != 0
+    }
+}

@@ -1,0 +1,167 @@
+//! Waiting for a task's result.
+//!
+//! Place: the handle is held by the spawner, polled and dropped on any thread.
+//!
+//! # Invariants
+//! async-task wakes and drops the joiner's waker where a panic would abort the process, so it gets
+//! only wakers that are known not to panic: the loop's own, and others wrapped.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
+
+use super::spawned::Outcome;
+use super::{AbortHandle, Id, JoinError, Meta, Runnable, coop};
+use crate::contain::{contained, drop_contained};
+use crate::context;
+
+/// Waits for a task. Dropping it detaches the task, which goes on.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` and dropping the wait loses nothing.
+///
+/// # Panics
+///
+/// Polled again after it has given its result.
+pub struct JoinHandle<T> {
+    task: Option<async_task::Task<Outcome<T>, Meta>>,
+    waker: WakerParts,
+}
+
+/// A waker of the task without a count of its own: the `Task` beside it keeps the task allocated.
+#[derive(Clone, Copy)]
+struct WakerParts {
+    data: *const (),
+    vtable: &'static RawWakerVTable,
+}
+
+// SAFETY: the parts are those of a `Waker`, which is Send and Sync.
+unsafe impl Send for WakerParts {}
+// SAFETY: as above.
+unsafe impl Sync for WakerParts {}
+
+impl WakerParts {
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data(),
+            vtable: waker.vtable(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The task must be allocated for as long as the result lives.
+    unsafe fn as_waker(&self) -> ManuallyDrop<Waker> {
+        // SAFETY: the parts come from a waker of this task, which the caller keeps allocated; the
+        // result is not dropped, so no reference is given up that was never taken.
+        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.data, self.vtable)) })
+    }
+}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(task: async_task::Task<Outcome<T>, Meta>, runnable: &Runnable) -> Self {
+        let waker = WakerParts::of(&runnable.waker());
+        Self {
+            task: Some(task),
+            waker,
+        }
+    }
+
+    fn task(&self) -> &async_task::Task<Outcome<T>, Meta> {
+        self.task.as_ref().expect(HAS_TASK)
+    }
+
+    /// Aborts the task: its home loop drops the future, and awaiting this handle gives a cancelled
+    /// [`JoinError`]. A task that finishes before that gives its value.
+    ///
+    /// A function of [`spawn_blocking`](super::spawn_blocking) is aborted only before it starts.
+    pub fn abort(&self) {
+        if self.task().metadata().control.request_abort() {
+            // SAFETY: `self.task` keeps the task allocated.
+            unsafe { self.waker.as_waker() }.wake_by_ref();
+        }
+    }
+
+    /// A handle that aborts the task and does not join it.
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        // SAFETY: `self.task` keeps the task allocated.
+        let waker = unsafe { self.waker.as_waker() };
+        // The clone takes a reference of its own.
+        AbortHandle::new(Waker::clone(&waker), self.task().metadata())
+    }
+
+    /// Whether the task has ended and its result is there.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.task().is_finished()
+    }
+
+    /// The task's id.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.task().metadata().id
+    }
+
+    /// As `poll`, with a waker that is known not to panic.
+    pub(super) fn poll_trusted(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let task = self.task.as_mut().expect(HAS_TASK);
+        Pin::new(task).poll(cx).map(Outcome::into_result)
+    }
+}
+
+const HAS_TASK: &str = "the task is taken out by the drop alone";
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let coop = ready!(coop::poll_proceed(cx));
+        let result = if context::is_own_waker(cx.waker()) {
+            ready!(self.poll_trusted(cx))
+        } else {
+            let contained = contain(cx.waker().clone());
+            ready!(self.poll_trusted(&mut Context::from_waker(&contained)))
+        };
+        coop.made_progress();
+        Poll::Ready(result)
+    }
+}
+
+/// A waker that keeps the panics of a foreign one to itself.
+fn contain(waker: Waker) -> Waker {
+    struct Fenced(Option<Waker>);
+
+    impl Drop for Fenced {
+        fn drop(&mut self) {
+            drop_contained(self.0.take());
+        }
+    }
+
+    let fenced = Fenced(Some(waker));
+    waker_fn::waker_fn(move || {
+        if let Some(waker) = &fenced.0 {
+            contained(|| waker.wake_by_ref());
+        }
+    })
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.detach();
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .finish()
+    }
+}

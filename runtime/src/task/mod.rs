@@ -1,0 +1,298 @@
+//! Tasks: spawning over async-task, joining, aborting.
+//!
+//! Place: `spawn` on any thread; `schedule` wherever a waker is woken; `Spawned::poll` on the home
+//! loop's thread.
+//!
+//! ```text
+//!   spawn --> Run message or queue --> adopt: in the table of live tasks --> poll ... poll
+//!                                                                              |
+//!   JoinHandle <-- result <-- future dropped, out of the table <-- ready, panicked or aborted
+//! ```
+//!
+//! # Invariants
+//! I1. Polled and dropped at home alone: `schedule` sends a task to its home and nowhere else, and
+//! abort is a mark and a wake-up. I4. async-task hands out one `Runnable` at a time. I8. Panics in
+//! poll, in the drop of the future and in the drop of the result end that task only.
+//!
+//! # Why it is so
+//! async-task does the state machine, the allocation and the join. In front of it stand the abort
+//! (see `control`), the catching of panics (it would abort the process when a future or a result
+//! panics in its drop) and the table of live tasks. The schedule function captures nothing, which
+//! spares async-task a reference count at each wake-up; the home is in the metadata.
+
+mod abort;
+mod builder;
+pub mod control;
+pub mod coop;
+mod error;
+mod id;
+mod join;
+mod join_set;
+mod spawned;
+mod yield_now;
+
+use std::cell::Cell;
+use std::panic::Location;
+
+pub use abort::AbortHandle;
+pub(crate) use builder::FUTURE_BYTES_MAX;
+pub use builder::{Builder, Class};
+pub use coop::{Unconstrained, consume_budget, unconstrained};
+pub use error::JoinError;
+pub use id::Id;
+pub use join::JoinHandle;
+pub use join_set::JoinSet;
+pub use yield_now::yield_now;
+
+use crate::context;
+use crate::primitive::sync::Arc;
+use crate::runtime::Handle;
+use crate::worker::{LiveKey, LoopId, Message, NOT_LIVE, Remote};
+use control::Control;
+use spawned::Spawned;
+
+/// A task that is ready to be polled.
+pub(crate) type Runnable = async_task::Runnable<Meta>;
+
+/// What belongs to a task beside its future.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    home: Home,
+    id: Id,
+    spawned_at: &'static Location<'static>,
+    name: Option<Box<Name>>,
+    control: Control,
+    live_key: HomeCell,
+    class: Class,
+    is_local: bool,
+}
+
+/// A task's name, which few have: behind one pointer, so that the others pay one word.
+#[derive(Debug)]
+struct Name(String);
+
+/// Where a task's wake-ups go.
+#[derive(Debug, Clone)]
+pub(crate) enum Home {
+    Loop(Arc<Remote>),
+    /// A job of the blocking pool: it is polled once, by a thread of the pool.
+    Blocking,
+}
+
+/// A word of the metadata that the home loop's thread alone touches.
+#[derive(Debug)]
+struct HomeCell(Cell<LiveKey>);
+
+// SAFETY: `Meta::live_key` and `Meta::set_live_key`, which alone reach the cell, are called by the
+// home loop's thread: from `Local::adopt`, and from `Spawned` when the future ends there (I1).
+unsafe impl Sync for HomeCell {}
+
+impl Meta {
+    pub(crate) fn id(&self) -> Id {
+        self.id
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Whether the task has not yet arrived at its home. Home loop's thread.
+    pub(crate) fn is_new(&self) -> bool {
+        self.live_key.0.get() == NOT_LIVE
+    }
+
+    pub(crate) fn set_live_key(&self, key: LiveKey) {
+        self.live_key.0.set(key);
+    }
+
+    fn live_key(&self) -> LiveKey {
+        self.live_key.0.get()
+    }
+}
+
+/// What a spawn may say of its task.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) name: Option<String>,
+    pub(crate) class: Class,
+    pub(crate) is_local: bool,
+}
+
+/// Makes a task. Whoever gets the `Runnable` hands it to its home.
+///
+/// # Safety
+///
+/// A future that is not `Send` must be created, polled and dropped on the home loop's thread: the
+/// caller hands the `Runnable` to the loop of its own thread, or the future is `Send` until it is
+/// first polled.
+#[track_caller]
+pub(crate) unsafe fn create<F>(
+    future: F,
+    home: Home,
+    options: Options,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+{
+    let meta = Meta {
+        home,
+        id: Id::next(),
+        spawned_at: Location::caller(),
+        name: options.name.map(|name| Box::new(Name(name))),
+        control: Control::new(),
+        live_key: HomeCell(Cell::new(NOT_LIVE)),
+        class: options.class,
+        is_local: options.is_local,
+    };
+    let builder = async_task::Builder::new().metadata(meta);
+    // SAFETY: the future is 'static; `schedule` captures nothing, so it is Send, Sync and 'static;
+    // that a future which is not Send stays on its thread is the caller's duty and I1: the
+    // `Runnable` goes to the home of the metadata alone, and `Local::close` outlives all futures.
+    let (runnable, task) =
+        unsafe { builder.spawn_unchecked(move |meta: &Meta| Spawned::new(future, meta), schedule) };
+    let join = JoinHandle::new(task, &runnable);
+    (runnable, join)
+}
+
+/// Sends a task that was woken to its home.
+fn schedule(runnable: Runnable) {
+    let Home::Loop(home) = &runnable.metadata().home else {
+        unreachable!("a job of the blocking pool finishes in its first poll");
+    };
+    let here = context::with_local(|local| local.filter(|local| local.is(home)).is_some());
+    if here {
+        context::with_local(|local| local.expect(STILL_HERE).push(runnable));
+    } else {
+        // The clone keeps the doorbell alive: once the message is in, the home may finish the task
+        // and end before this thread has rung.
+        let home = Arc::clone(home);
+        let refused = home.send(Message::Run(runnable));
+        // The inbox closes when no future of the loop exists any more, so nothing is woken then.
+        debug_assert!(refused.is_ok(), "a live task outlived its loop (I1)");
+    }
+}
+
+const STILL_HERE: &str = "the loop of this thread was there a line above";
+
+/// Hands a new task to its home. A loop that has ended refuses it: then it is ended here, before
+/// its first poll, where its future still is `Send`.
+pub(crate) fn send_home(runnable: Runnable, home: &Arc<Remote>) {
+    let here = context::with_local(|local| local.is_some_and(|local| local.is(home)));
+    if here {
+        context::with_local(|local| local.expect(STILL_HERE).adopt(runnable));
+    } else if let Err(Message::Run(refused)) = home.send(Message::Run(runnable)) {
+        refused.metadata().control.request_abort();
+        refused.run();
+    }
+}
+
+/// Spawns a task on the current runtime, on a loop that its placement chooses.
+///
+/// The task starts at once, whether or not the handle is awaited; dropping the handle detaches it.
+/// It is polled and dropped on one loop's thread for all its life.
+///
+/// # Panics
+///
+/// Outside a runtime. A panic of the task itself is kept for the handle.
+///
+/// # Threads
+///
+/// Any thread inside a runtime.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Handle::current().spawn(future)
+}
+
+/// Spawns a task on the loop of this thread. The future need not be `Send`.
+///
+/// On a worker the task lives until the runtime shuts down; inside `block_on` it lives until that
+/// `block_on` returns, and is then dropped, finished or not. On a [`LocalRuntime`] it lives as
+/// long as the runtime.
+///
+/// [`LocalRuntime`]: crate::runtime::LocalRuntime
+///
+/// # Panics
+///
+/// On a thread that runs no loop: outside `block_on`, or on the blocking pool.
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    builder::spawn_local_with(future, Options::default())
+}
+
+/// Spawns a task on a given loop of the current runtime. Only the closure has to be `Send`: the
+/// future is made, polled and dropped there.
+///
+/// # Panics
+///
+/// Outside a runtime, or if the runtime has no such loop.
+#[track_caller]
+pub fn spawn_on<M, F>(loop_id: LoopId, make: M) -> JoinHandle<F::Output>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    Handle::current().spawn_on(loop_id, make)
+}
+
+/// Runs a function that blocks, or computes for long, on a thread of the blocking pool.
+///
+/// The function cannot be stopped once it runs; before that, `abort` on the handle cancels it.
+///
+/// # Panics
+///
+/// Outside a runtime. A panic of the function is kept for the handle.
+#[track_caller]
+pub fn spawn_blocking<F, R>(function: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    Handle::current().spawn_blocking(function)
+}
+
+/// The id of the task that is being polled on this thread.
+///
+/// # Panics
+///
+/// Outside a task. The future given to `block_on` is not a task.
+#[track_caller]
+#[must_use]
+pub fn id() -> Id {
+    try_id()
+        .expect("`task::id()` was called outside a task: the root future of `block_on` has none")
+}
+
+/// The id of the task that is being polled or dropped on this thread, if there is one.
+#[must_use]
+pub fn try_id() -> Option<Id> {
+    context::with_task(|task| task.map(Meta::id))
+}
+
+/// The name of the task that is being polled or dropped on this thread, if it has one.
+#[must_use]
+pub fn name() -> Option<String> {
+    context::with_task(|task| task.and_then(|task| task.name.as_ref().map(|name| name.0.clone())))
+}
+
+/// Where the task that is being polled or dropped on this thread was spawned.
+#[must_use]
+pub fn spawned_at() -> Option<&'static Location<'static>> {
+    context::with_task(|task| task.map(|task| task.spawned_at))
+}

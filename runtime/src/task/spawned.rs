@@ -1,0 +1,141 @@
+//! The future that async-task holds: the user's, fenced.
+//!
+//! Place: polled and dropped by `Runnable::run` on the home loop's thread.
+//!
+//! # Invariants
+//! I1, I8. The future is dropped inside the poll that ends it, before the result is published, and
+//! no panic of its own leaves `poll` or `drop`.
+
+use std::any::Any;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::{Home, JoinError, Meta, NOT_LIVE, coop};
+use crate::contain::{contained, drop_contained};
+use crate::context::{self, PolledTask};
+
+pin_project! {
+    /// A user's future as a task.
+    pub(super) struct Spawned<'a, F> {
+        #[pin]
+        future: Option<F>,
+        meta: &'a Meta,
+    }
+
+    impl<F> PinnedDrop for Spawned<'_, F> {
+        fn drop(this: Pin<&mut Self>) {
+            // A task that ended has dropped its future already. Here async-task drops one that
+            // nobody can wake any more.
+            let mut this = this.project();
+            if this.future.is_some() {
+                contained(|| this.future.set(None));
+                this.meta.end();
+            }
+        }
+    }
+}
+
+impl<'a, F> Spawned<'a, F> {
+    pub(super) fn new(future: F, meta: &'a Meta) -> Self {
+        Self {
+            future: Some(future),
+            meta,
+        }
+    }
+}
+
+impl<F: Future> Future for Spawned<'_, F> {
+    type Output = Outcome<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let meta = *this.meta;
+        let _polled = PolledTask::enter(Some(meta), cx.waker());
+        let _budget = coop::begin();
+
+        let polled = if meta.must_end() {
+            Poll::Ready(Err(JoinError::cancelled(meta.id)))
+        } else {
+            let poll = || match this.future.as_mut().as_pin_mut() {
+                Some(future) => future.poll(cx),
+                None => unreachable!("async-task does not poll a finished task"),
+            };
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+                Err(payload) => Poll::Ready(Err(JoinError::panic(meta.id, payload))),
+            }
+        };
+        let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
+        meta.end();
+        polled.map(|result| Outcome::new(result).or_panic_of_drop(dropped, meta))
+    }
+}
+
+impl Meta {
+    /// Whether the task was aborted, or its loop is ending it.
+    fn must_end(&self) -> bool {
+        self.control.is_aborted()
+            || context::with_local(|local| {
+                local.is_some_and(|local| self.is_at(local) && local.is_ending(self.is_local))
+            })
+    }
+
+    fn is_at(&self, local: &crate::worker::Local) -> bool {
+        matches!(&self.home, Home::Loop(home) if local.is(home))
+    }
+
+    /// The future has been dropped: leaves the table of live tasks.
+    fn end(&self) {
+        self.control.finish();
+        let at_home = |local: &&crate::worker::Local| self.is_at(local);
+        context::with_local(|local| {
+            if let Some(local) = local.filter(at_home)
+                && self.live_key() != NOT_LIVE
+            {
+                local.release(self.live_key());
+            }
+        });
+    }
+}
+
+/// What a task gives to its joiner. If nobody joins, it is dropped where that becomes known, and a
+/// panic in that drop is contained.
+pub(super) struct Outcome<T>(ManuallyDrop<Result<T, JoinError>>);
+
+impl<T> Outcome<T> {
+    fn new(result: Result<T, JoinError>) -> Self {
+        Self(ManuallyDrop::new(result))
+    }
+
+    /// A panic in the drop of the future replaces the value; of two panics the first is kept.
+    fn or_panic_of_drop(self, dropped: Result<(), Box<dyn Any + Send>>, meta: &Meta) -> Self {
+        match (dropped, self.0.as_ref()) {
+            (Ok(()), _) => self,
+            (Err(payload), Err(error)) if error.is_panic() => {
+                drop_contained(payload);
+                self
+            }
+            (Err(payload), _) => Self::new(Err(JoinError::panic(meta.id, payload))),
+        }
+    }
+
+    pub(super) fn into_result(mut self) -> Result<T, JoinError> {
+        // SAFETY: `self` is forgotten on the next line, so its drop does not see the field again.
+        let result = unsafe { ManuallyDrop::take(&mut self.0) };
+        #[expect(clippy::mem_forget, reason = "the field was moved out")]
+        std::mem::forget(self);
+        result
+    }
+}
+
+impl<T> Drop for Outcome<T> {
+    fn drop(&mut self) {
+        // SAFETY: only `into_result` takes the field out, and it forgets `self`.
+        drop_contained(unsafe { ManuallyDrop::take(&mut self.0) });
+    }
+}

@@ -1,0 +1,385 @@
+//! One loop on one thread.
+//!
+//! Place: made by the builder (one for each worker) and by `block_on` (the main loop); runs on its
+//! own thread.
+//!
+//! ```text
+//! turn:  ready tasks  ->  inbox  ->  due timers  ->  readiness events  ->  again, or sleep
+//!        (61 or 200 us)  (a snapshot)                (one system call)
+//! ```
+//!
+//! # Invariants
+//! I1. Futures are polled and dropped here alone. I2. All of [`Local`] is plain memory of this
+//! thread; what others may touch is in [`Remote`]. I3. The sleep is announced before the last look
+//! at the inbox; see `inbox` and `doorbell`. I5. No borrow of loop state is held while a task
+//! runs, or a waker is woken or dropped.
+//!
+//! # Why it is so
+//! Tasks first, because they were made ready by the events of the turn before; the system call
+//! last, because it is also the sleep. A loop with nothing registered skips it while it has work.
+
+pub mod doorbell;
+pub mod inbox;
+mod live;
+mod queue;
+mod remote;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+pub(crate) use live::{LiveKey, NOT_LIVE};
+pub use remote::LoopId;
+pub(crate) use remote::Remote;
+
+use crate::contain::wake_contained;
+use crate::metrics::Counts;
+use crate::primitive::sync::Arc;
+use crate::reactor::{self, Reactor};
+use crate::runtime::{Handle, Shared};
+use crate::task::Runnable;
+use live::LiveTasks;
+use queue::RunQueue;
+
+/// What other threads send to a loop.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A task that was woken, or one that is new here.
+    Run(Runnable),
+    /// The future of `block_on` was woken.
+    WakeRoot,
+    /// A change of a source's registration.
+    Source(reactor::Message),
+    /// The runtime shuts down.
+    Stop,
+}
+
+/// What belongs to the loop's own thread.
+#[derive(Debug)]
+pub(crate) struct Local {
+    remote: Arc<Remote>,
+    shared: Arc<Shared>,
+    role: Role,
+    pub(crate) reactor: Reactor,
+    pub(crate) counts: Counts,
+    queue: RunQueue,
+    live: LiveTasks,
+    /// Tasks that gave way: woken after the next look at the descriptors.
+    deferred: RefCell<Vec<Waker>>,
+    root_woken: Cell<bool>,
+    stopping: Cell<bool>,
+    ending: Cell<Ending>,
+}
+
+/// What a loop is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Runs tasks: a worker's loop, or the one of a current-thread runtime.
+    Worker,
+    /// Runs the root future of one `block_on` and its local tasks.
+    Main,
+}
+
+/// Which tasks are being ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    None,
+    LocalTasks,
+    All,
+}
+
+impl Local {
+    pub(crate) fn new(remote: Arc<Remote>, shared: Arc<Shared>, role: Role) -> Self {
+        Self {
+            remote,
+            shared,
+            role,
+            reactor: Reactor::new(),
+            counts: Counts::default(),
+            queue: RunQueue::default(),
+            live: LiveTasks::default(),
+            deferred: RefCell::new(Vec::new()),
+            root_woken: Cell::new(false),
+            stopping: Cell::new(false),
+            ending: Cell::new(Ending::None),
+        }
+    }
+
+    pub(crate) fn id(&self) -> LoopId {
+        self.remote.id()
+    }
+
+    pub(crate) fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        Handle::from_shared(Arc::clone(&self.shared))
+    }
+
+    pub(crate) fn is_main(&self) -> bool {
+        self.role == Role::Main
+    }
+
+    pub(crate) fn is(&self, remote: &Arc<Remote>) -> bool {
+        Arc::ptr_eq(&self.remote, remote)
+    }
+
+    // ---- the turn ----
+
+    /// Runs turns until the runtime shuts down: the life of a worker.
+    pub(crate) fn run(&self) {
+        while !self.stopping.get() {
+            self.turn();
+        }
+    }
+
+    /// One turn. Sleeps at its end if there is nothing to do.
+    pub(crate) fn turn(&self) {
+        self.counts.turns.add(1);
+        self.run_tasks();
+        self.take_inbox();
+        if self.has_work() || !self.sleep() {
+            self.look();
+        }
+        self.wake_deferred();
+        self.publish();
+    }
+
+    fn has_work(&self) -> bool {
+        !self.queue.is_empty()
+            || self.root_woken.get()
+            || self.stopping.get()
+            || !self.deferred.borrow().is_empty()
+    }
+
+    /// Polls ready tasks, up to the turn's budget of tasks and time.
+    fn run_tasks(&self) {
+        let Some(mut runnable) = self.queue.pop() else {
+            return;
+        };
+        let started = Instant::now();
+        let mut polled = 0;
+        loop {
+            runnable.run();
+            polled += 1;
+            if polled == self.shared.config.tasks_per_turn
+                || (polled % TASKS_PER_CLOCK == 0 && slice_is_over(started))
+            {
+                break;
+            }
+            match self.queue.pop() {
+                Some(next) => runnable = next,
+                None => break,
+            }
+        }
+        self.counts.polls.add(u64::from(polled));
+    }
+
+    /// Takes what other threads have sent up to now.
+    fn take_inbox(&self) {
+        for message in self.remote.inbox.drain() {
+            self.counts.messages.add(1);
+            self.receive(message);
+        }
+    }
+
+    fn receive(&self, message: Message) {
+        match message {
+            Message::Run(runnable) if runnable.metadata().is_new() => self.adopt(runnable),
+            Message::Run(runnable) => self.queue.push(runnable),
+            Message::WakeRoot => self.root_woken.set(true),
+            Message::Source(message) => self.reactor.receive(self, message),
+            Message::Stop => self.stopping.set(true),
+        }
+    }
+
+    /// Looks at the descriptors without waiting.
+    fn look(&self) {
+        if !self.reactor.is_empty() {
+            self.reactor.wait(self, Some(Duration::ZERO));
+        }
+    }
+
+    /// Waits for events, the next timer or the doorbell. False if there was work after all.
+    fn sleep(&self) -> bool {
+        if self.busy_poll() {
+            return false;
+        }
+        let hooks = &self.shared.config.hooks;
+        hooks.park();
+        // The hook may have woken a task of this loop. I3: after the announcement nothing runs
+        // here that could make work.
+        let may_sleep = !self.has_work() && self.remote.inbox.prepare_sleep();
+        if may_sleep {
+            self.counts.parks.add(1);
+            self.publish();
+            self.reactor.wait(self, None);
+            self.remote.inbox.awake();
+        }
+        hooks.unpark();
+        may_sleep
+    }
+
+    /// Keeps looking for the configured time before a sleep. True if work has come.
+    fn busy_poll(&self) -> bool {
+        let Some(limit) = self.shared.config.busy_poll else {
+            return false;
+        };
+        let started = Instant::now();
+        loop {
+            self.reactor.wait(self, Some(Duration::ZERO));
+            if self.has_work() || !self.remote.inbox.is_empty() {
+                return true;
+            }
+            if started.elapsed() >= limit {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn wake_deferred(&self) {
+        if self.deferred.borrow().is_empty() {
+            return;
+        }
+        let wakers = self.deferred.take();
+        for waker in wakers {
+            wake_contained(waker);
+        }
+    }
+
+    fn publish(&self) {
+        self.remote
+            .published
+            .publish(&self.counts, self.reactor.len(), 0);
+    }
+
+    // ---- what tasks and wake-ups ask for ----
+
+    /// A task that was woken on this thread.
+    pub(crate) fn push(&self, runnable: Runnable) {
+        self.counts.local_wakes.add(1);
+        self.queue.push(runnable);
+    }
+
+    /// A new task of this loop: enters it in the table of live tasks and makes it ready. While the
+    /// loop ends, such a task is ended at once instead.
+    pub(crate) fn adopt(&self, runnable: Runnable) {
+        let meta = runnable.metadata();
+        if self.is_ending(meta.is_local()) {
+            meta.control().request_abort();
+            runnable.run();
+            return;
+        }
+        meta.set_live_key(self.live.insert(runnable.waker(), meta.is_local()));
+        self.remote.published.set_live_tasks(self.live.len());
+        self.queue.push(runnable);
+    }
+
+    /// A task of this loop whose future has been dropped.
+    pub(crate) fn release(&self, key: LiveKey) {
+        self.live.remove(key);
+        self.remote.published.set_live_tasks(self.live.len());
+    }
+
+    pub(crate) fn defer(&self, waker: &Waker) {
+        let waker = waker.clone();
+        self.deferred.borrow_mut().push(waker);
+    }
+
+    pub(crate) fn wake_root(&self) {
+        self.root_woken.set(true);
+    }
+
+    pub(crate) fn take_root_woken(&self) -> bool {
+        self.root_woken.replace(false)
+    }
+
+    /// Whether tasks are being ended: the local ones, or all.
+    pub(crate) fn is_ending(&self, is_local: bool) -> bool {
+        match self.ending.get() {
+            Ending::None => false,
+            Ending::LocalTasks => is_local,
+            Ending::All => true,
+        }
+    }
+
+    // ---- the end ----
+
+    /// Ends the tasks that may not leave this thread, and waits until their futures are dropped.
+    pub(crate) fn end_local_tasks(&self) {
+        if self.live.local_count() == 0 {
+            return;
+        }
+        let before = self.ending.replace(Ending::LocalTasks);
+        self.live.wake_all(true);
+        while self.live.local_count() > 0 {
+            self.turn();
+        }
+        self.ending.set(before);
+    }
+
+    /// Ends all tasks, waits until their futures are dropped here, and refuses all that comes
+    /// later. A waker in another thread's hand may be on its way to the inbox: its task is still
+    /// in the table, so the loop waits for it.
+    pub(crate) fn close(&self) {
+        self.ending.set(Ending::All);
+        self.live.wake_all(false);
+        while self.live.len() > 0 {
+            self.turn();
+        }
+        // From here on no future of this loop exists, so nothing can be pushed but new tasks.
+        self.remote.close();
+        while !self.remote.inbox.is_empty() {
+            self.take_inbox();
+        }
+        self.wake_deferred();
+        self.reactor.close(self);
+        self.publish();
+    }
+}
+
+/// Starts the thread of a worker; it runs until [`Message::Stop`].
+pub(crate) fn start(
+    remote: Arc<Remote>,
+    shared: Arc<Shared>,
+    index: usize,
+) -> io::Result<crate::primitive::thread::JoinHandle<()>> {
+    use crate::context::{Driving, EnterGuard, RunningLoop};
+    let name = (shared.config.thread_name)();
+    let stack_size = shared.config.stack_size;
+    crate::primitive::thread::spawn_named(name, stack_size, move || {
+        if let Some(cores) = &shared.config.affinity {
+            // A core outside the mask leaves the thread where the system puts it: the runtime
+            // works, and `affinity`'s documentation says so.
+            let _ = crate::sys::cpus::pin_current_thread(cores[index % cores.len()]);
+        }
+        let _exit = shared.worker_alive();
+        shared.config.hooks.start();
+        {
+            let local = Local::new(remote, Arc::clone(&shared), Role::Worker);
+            let _entered = EnterGuard::new(local.handle());
+            let _driving = Driving::begin();
+            let _running = RunningLoop::enter(&local);
+            local.run();
+            local.close();
+        }
+        shared.config.hooks.stop();
+    })
+}
+
+fn slice_is_over(started: Instant) -> bool {
+    // Under loom the same choice must be made in every run of an execution.
+    !cfg!(loom) && started.elapsed() >= TIME_SLICE
+}
+
+/// Polls between two looks at the clock.
+const TASKS_PER_CLOCK: u32 = 8;
+/// How long ready tasks may run before descriptors, timers and the inbox are served.
+const TIME_SLICE: Duration = Duration::from_micros(200);

@@ -1,0 +1,89 @@
+//! The ready tasks of one loop, in three classes.
+//!
+//! Place: pushed by wake-ups on the home thread and by the drain of the inbox, popped by the turn;
+//! runs on the loop's own thread.
+//!
+//! # Invariants
+//! I2. Plain memory. I4. A task is in at most one queue, once: async-task hands out one `Runnable`
+//! at a time. No class starves: see [`LATENCY_RUN_MAX`] and [`NORMAL_RUN_MAX`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use crate::task::{Class, Runnable};
+
+/// Tasks ready to be polled.
+#[derive(Debug, Default)]
+pub(crate) struct RunQueue {
+    normal: RefCell<VecDeque<Runnable>>,
+    latency: RefCell<VecDeque<Runnable>>,
+    background: RefCell<VecDeque<Runnable>>,
+    // Tasks of the two rare classes that wait: while zero, a pop looks at `normal` alone.
+    rare: Cell<usize>,
+    latency_run: Cell<u32>,
+    foreground_run: Cell<u32>,
+}
+
+impl RunQueue {
+    pub(crate) fn push(&self, runnable: Runnable) {
+        match runnable.metadata().class() {
+            Class::Normal => self.normal.borrow_mut().push_back(runnable),
+            Class::Latency => {
+                self.rare.set(self.rare.get() + 1);
+                self.latency.borrow_mut().push_back(runnable);
+            }
+            Class::Background => {
+                self.rare.set(self.rare.get() + 1);
+                self.background.borrow_mut().push_back(runnable);
+            }
+        }
+    }
+
+    pub(crate) fn pop(&self) -> Option<Runnable> {
+        if self.rare.get() == 0 {
+            return self.normal.borrow_mut().pop_front();
+        }
+        self.pop_by_class()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rare.get() == 0 && self.normal.borrow().is_empty()
+    }
+
+    fn pop_by_class(&self) -> Option<Runnable> {
+        let background_is_due = self.foreground_run.get() >= NORMAL_RUN_MAX;
+        if background_is_due && let Some(runnable) = self.pop_background() {
+            return Some(runnable);
+        }
+        self.foreground_run
+            .set(self.foreground_run.get().saturating_add(1));
+
+        let normal_is_due = self.latency_run.get() >= LATENCY_RUN_MAX;
+        if !normal_is_due && let Some(runnable) = self.latency.borrow_mut().pop_front() {
+            self.rare.set(self.rare.get() - 1);
+            self.latency_run.set(self.latency_run.get() + 1);
+            return Some(runnable);
+        }
+        self.latency_run.set(0);
+        if let Some(runnable) = self.normal.borrow_mut().pop_front() {
+            return Some(runnable);
+        }
+        if let Some(runnable) = self.latency.borrow_mut().pop_front() {
+            self.rare.set(self.rare.get() - 1);
+            return Some(runnable);
+        }
+        self.pop_background()
+    }
+
+    fn pop_background(&self) -> Option<Runnable> {
+        let runnable = self.background.borrow_mut().pop_front()?;
+        self.rare.set(self.rare.get() - 1);
+        self.foreground_run.set(0);
+        Some(runnable)
+    }
+}
+
+/// Latency tasks polled in a row while normal ones wait.
+const LATENCY_RUN_MAX: u32 = 16;
+/// Latency and normal tasks polled in a row while background ones wait.
+const NORMAL_RUN_MAX: u32 = 64;
