@@ -1,0 +1,148 @@
+//! Options of a runtime.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use oneloop::runtime::{Builder, RuntimeFlavor};
+use oneloop::task;
+
+use crate::support::{current_thread, two_loops, within_deadline};
+
+#[test]
+fn threads_have_their_names() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("alpha")
+        .build()
+        .unwrap();
+    let name = || thread::current().name().map(str::to_owned);
+    let worker = runtime
+        .block_on(runtime.spawn(async move { name() }))
+        .unwrap();
+    let blocking = runtime.block_on(runtime.spawn_blocking(name)).unwrap();
+    assert_eq!(
+        (worker.as_deref(), blocking.as_deref()),
+        (Some("alpha"), Some("alpha"))
+    );
+}
+
+#[test]
+fn hooks_run_once_for_each_thread() {
+    let counts: [Arc<AtomicUsize>; 2] = Default::default();
+    let [started, stopped] = counts.clone();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(3)
+        .on_thread_start(move || drop(started.fetch_add(1, Ordering::SeqCst)))
+        .on_thread_stop(move || drop(stopped.fetch_add(1, Ordering::SeqCst)))
+        .build()
+        .unwrap();
+    runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();
+    drop(runtime);
+    assert_eq!(counts.map(|count| count.load(Ordering::SeqCst)), [4, 4]);
+}
+
+#[test]
+fn a_park_hook_that_wakes_a_task_keeps_the_loop_awake() {
+    within_deadline(|| {
+        let gate = crate::support::Gate::default();
+        let opener = gate.clone();
+        let runtime = Builder::new_current_thread()
+            .on_thread_park(move || opener.open())
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            task::spawn(async move { gate.wait().await }).await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn flavors_and_loop_counts() {
+    assert_eq!(
+        two_loops().handle().runtime_flavor(),
+        RuntimeFlavor::MultiThread
+    );
+    assert_eq!(
+        current_thread().handle().runtime_flavor(),
+        RuntimeFlavor::CurrentThread
+    );
+    assert_eq!(current_thread().handle().loop_ids().len(), 1);
+    let default = oneloop::runtime::Runtime::new().unwrap();
+    let cores = thread::available_parallelism().unwrap().get();
+    assert_eq!(default.metrics().num_workers(), cores);
+}
+
+#[test]
+fn workers_stay_on_their_cores() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .affinity([0, 0])
+        .build()
+        .unwrap();
+    let cores = || rustix::thread::sched_getaffinity(None).unwrap().count();
+    let joins = runtime
+        .handle()
+        .spawn_on_each(move |_| async move { cores() });
+    for join in joins {
+        assert_eq!(runtime.block_on(join).unwrap(), 1);
+    }
+}
+
+#[test]
+fn busy_polling_loops_serve_and_end() {
+    within_deadline(|| {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .busy_poll(Duration::from_millis(1))
+            .build()
+            .unwrap();
+        for n in 0..100 {
+            assert_eq!(
+                runtime.block_on(runtime.spawn(async move { n })).unwrap(),
+                n
+            );
+        }
+    });
+}
+
+#[test]
+fn idle_blocking_threads_end() {
+    within_deadline(|| {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_keep_alive(Duration::from_millis(1))
+            .build()
+            .unwrap();
+        runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();
+        while runtime.metrics().num_blocking_threads() > 0 {
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn blocking_threads_are_limited() {
+    within_deadline(|| {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(2)
+            .build()
+            .unwrap();
+        let (release, wait) = mpsc::channel::<()>();
+        let wait = Arc::new(std::sync::Mutex::new(wait));
+        let job = |_| {
+            let wait = Arc::clone(&wait);
+            runtime.spawn_blocking(move || wait.lock().unwrap().recv().unwrap())
+        };
+        let joins: Vec<_> = (0..6).map(job).collect();
+        assert_eq!(runtime.metrics().num_blocking_threads(), 2);
+        for _ in &joins {
+            release.send(()).unwrap();
+        }
+        joins
+            .into_iter()
+            .for_each(|join| runtime.block_on(join).unwrap());
+    });
+}
