@@ -108,7 +108,7 @@ fn abort_twice_and_from_clones_is_one_abort() {
 fn a_task_may_abort_itself() {
     within_deadline(|| {
         let runtime = one_loop();
-        let (sender, receiver) = mpsc::channel::<oneloop::task::AbortHandle>();
+        let (sender, receiver) = mpsc::channel::<task::AbortHandle>();
         let join = runtime.spawn(async move {
             receiver.recv().unwrap().abort();
             std::future::pending::<()>().await;

@@ -34,8 +34,12 @@ fn hooks_run_once_for_each_thread() {
     let [started, stopped] = counts.clone();
     let runtime = Builder::new_multi_thread()
         .worker_threads(3)
-        .on_thread_start(move || drop(started.fetch_add(1, Ordering::SeqCst)))
-        .on_thread_stop(move || drop(stopped.fetch_add(1, Ordering::SeqCst)))
+        .on_thread_start(move || {
+            started.fetch_add(1, Ordering::SeqCst);
+        })
+        .on_thread_stop(move || {
+            stopped.fetch_add(1, Ordering::SeqCst);
+        })
         .build()
         .unwrap();
     runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();

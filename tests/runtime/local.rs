@@ -80,7 +80,11 @@ fn a_local_runtime_keeps_local_tasks_between_block_ons() {
         runtime.block_on(task::yield_now());
         let first = count.get();
         runtime.block_on(task::yield_now());
-        assert!(first > 0 && count.get() > first);
+        assert!(
+            first > 0 && count.get() > first,
+            "{first}, then {}",
+            count.get()
+        );
         drop(join);
         drop(runtime);
         assert_eq!(Rc::strong_count(&count), 1);

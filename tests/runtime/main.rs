@@ -1,5 +1,11 @@
 //! Behaviour of the runtime through its public API, a module for each subject.
 
+#![allow(clippy::print_stdout, reason = "children of a test print for it")]
+#![allow(
+    clippy::async_yields_async,
+    reason = "handles are handed out of `block_on` on purpose"
+)]
+
 mod abort;
 mod block_on;
 mod blocking;

@@ -1,6 +1,5 @@
 //! Misuse gives one clear text, with the caller's place, and no hang.
 
-use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 use oneloop::io::Source;
@@ -74,14 +73,13 @@ fn panics_have_the_callers_place() {
     let mut note = |expected: u32| {
         places.push((expected, PLACE.lock().unwrap().take()));
     };
-    let here = || Location::caller().line();
     panic_of(|| task::spawn(async {}));
-    note(here() - 1);
+    note(line!() - 1);
     panic_of(|| Builder::new_multi_thread().worker_threads(0).build());
-    note(here() - 1);
+    note(line!() - 1);
     let runtime = one_loop();
     panic_of(|| runtime.block_on(async { runtime.block_on(async {}) }));
-    note(here() - 1);
+    note(line!() - 1);
     std::panic::set_hook(before);
     for (expected, place) in places {
         assert_eq!(place.map(|(_, line)| line), Some(expected));

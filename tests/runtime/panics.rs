@@ -5,7 +5,7 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread;
 
 use oneloop::runtime::Builder;
-use oneloop::task;
+use oneloop::task::{self, JoinError};
 
 use crate::support::{Gate, each_runtime, one_loop, panic_text, within_deadline};
 
@@ -55,20 +55,20 @@ fn panic_in_the_futures_drop_is_the_joiners_error() {
             let ended = task::spawn(async {
                 let held = PanicsInDrop;
                 std::future::poll_fn(|_| Poll::Ready(())).await;
-                std::mem::drop(held);
+                drop(held);
             });
-            let aborted = task::spawn(async {
+            let gate = Gate::default();
+            let polled = gate.clone();
+            let aborted = task::spawn(async move {
                 let _held = PanicsInDrop;
+                polled.open();
                 std::future::pending::<()>().await;
             });
-            task::yield_now().await;
+            gate.wait().await;
             aborted.abort();
             [ended.await.unwrap_err(), aborted.await.unwrap_err()]
         });
-        assert!(
-            errors.iter().all(oneloop::task::JoinError::is_panic),
-            "{errors:?}"
-        );
+        assert!(errors.iter().all(JoinError::is_panic), "{errors:?}");
         assert_eq!(
             runtime.block_on(async { task::spawn(async { 1 }).await.unwrap() }),
             1

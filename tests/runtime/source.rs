@@ -29,20 +29,21 @@ fn a_read_waits_for_data_and_sees_the_end() {
             runtime.block_on(async {
                 let (ours, mut theirs) = pair();
                 let reader = task::spawn(async move {
+                    let mut received = Vec::new();
                     let mut buffer = [0; 16];
-                    let first = read_some(&ours, &mut buffer).await.unwrap();
-                    assert_eq!(&buffer[..first], b"one");
-                    let second = read_some(&ours, &mut buffer).await.unwrap();
-                    assert_eq!(&buffer[..second], b"two");
-                    read_some(&ours, &mut buffer).await.unwrap()
+                    loop {
+                        match read_some(&ours, &mut buffer).await.unwrap() {
+                            0 => return received,
+                            n => received.extend_from_slice(&buffer[..n]),
+                        }
+                    }
                 });
                 task::yield_now().await;
                 theirs.write_all(b"one").unwrap();
                 task::yield_now().await;
-                task::yield_now().await;
                 theirs.write_all(b"two").unwrap();
                 drop(theirs);
-                assert!(matches!(reader.await.unwrap(), 0 | 3));
+                assert_eq!(reader.await.unwrap(), b"onetwo");
             });
         }
     });
@@ -275,13 +276,10 @@ fn regression_r9_a_closed_descriptors_number_may_come_back() {
                 }
             }))
             .unwrap();
-        let sources: u64 = runtime
-            .metrics()
-            .loops()
-            .iter()
-            .map(|one| one.sources)
-            .sum();
-        assert_eq!(sources, 0);
+        // The figures are published once a turn.
+        while runtime.metrics().loops().iter().any(|one| one.sources > 0) {
+            thread::yield_now();
+        }
     });
 }
 

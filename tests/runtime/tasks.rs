@@ -119,7 +119,7 @@ fn handle_is_finished_after_the_future_is_dropped() {
 #[test]
 fn id_name_and_place_are_known_inside() {
     let runtime = two_loops();
-    let line = line!() + 2;
+    let line = line!() + 4;
     let (id, name, place) = runtime.block_on(async {
         let join = task::Builder::new()
             .name("worker bee")

@@ -247,7 +247,7 @@ fn drive<F: Future>(
     interrupted: impl Fn() -> bool,
 ) -> Option<F::Output> {
     let _running = RunningLoop::enter(local);
-    let _end = (after_root == AfterRoot::EndLocalTasks).then_some(EndLocalTasks(local));
+    let _end = (after_root == AfterRoot::EndLocalTasks).then(|| EndLocalTasks(local));
     let waker = RootWaker::of(local);
     let mut cx = Context::from_waker(&waker);
     local.wake_root();

@@ -141,9 +141,19 @@ impl Local {
 
     /// One turn. Sleeps at its end if there is nothing to do.
     pub(crate) fn turn(&self) {
+        self.work();
+        self.rest();
+    }
+
+    /// The first half of a turn: tasks and messages.
+    fn work(&self) {
         self.counts.turns.add(1);
         self.run_tasks();
         self.take_inbox();
+    }
+
+    /// The second half: the system call, which is also the sleep.
+    fn rest(&self) {
         if self.has_work() || !self.sleep() {
             self.look();
         }
@@ -319,10 +329,18 @@ impl Local {
         }
         let before = self.ending.replace(Ending::LocalTasks);
         self.live.wake_all(true);
-        while self.live.local_count() > 0 {
-            self.turn();
-        }
+        self.turn_until(|| self.live.local_count() == 0);
         self.ending.set(before);
+    }
+
+    /// Turns, and does not sleep once it is `done`.
+    fn turn_until(&self, done: impl Fn() -> bool) {
+        while !done() {
+            self.work();
+            if !done() {
+                self.rest();
+            }
+        }
     }
 
     /// Ends all tasks, waits until their futures are dropped here, and refuses all that comes
@@ -331,9 +349,7 @@ impl Local {
     pub(crate) fn close(&self) {
         self.ending.set(Ending::All);
         self.live.wake_all(false);
-        while self.live.len() > 0 {
-            self.turn();
-        }
+        self.turn_until(|| self.live.len() == 0);
         // From here on no future of this loop exists, so nothing can be pushed but new tasks.
         self.remote.close();
         while !self.remote.inbox.is_empty() {
