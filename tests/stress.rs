@@ -45,6 +45,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// A name, and a function that is told whether to run the full form.
+type Scenario = (&'static str, fn(bool));
+
 fn main() {
     let only = std::env::args()
         .nth(1)
@@ -52,7 +55,7 @@ fn main() {
     let full = std::env::var("ONELOOP_STRESS").is_ok_and(|form| form == "full");
     // Also makes the buffer of stdout, which would count as left behind.
     println!("stress, {} form", if full { "full" } else { "short" });
-    let scenarios: [(&str, fn(bool)); 4] = [
+    let scenarios: [Scenario; 4] = [
         ("tasks_end_once_and_at_home", tasks_end_once_and_at_home),
         (
             "runtimes_leave_nothing_behind",

@@ -19,6 +19,9 @@ mod model;
 #[cfg(loom)]
 pub(crate) use model::*;
 
+/// Whether this build is explored by loom, which has no clock.
+pub(crate) const IS_MODEL: bool = cfg!(loom);
+
 /// Keeps a word that one thread writes and others read off its neighbours' cache lines.
 pub(crate) use crossbeam_utils::CachePadded;
 

@@ -12,10 +12,7 @@
 //! # Why it is so
 //! A lock would do, but the question "registered here?" is asked at every poll.
 
-#![allow(
-    unreachable_pub,
-    reason = "the models import protocol types under cfg(loom)"
-)]
+#![allow(unreachable_pub, reason = "the models import protocol types")]
 
 use crate::primitive::atomic::{AtomicU64, Ordering};
 

@@ -19,10 +19,7 @@
 //! where they are plain memory. 58 bits of tick do not wrap in the life of a machine, so there is
 //! no ABA to argue about.
 
-#![allow(
-    unreachable_pub,
-    reason = "the models import protocol types under cfg(loom)"
-)]
+#![allow(unreachable_pub, reason = "the models import protocol types")]
 
 use crate::primitive::atomic::{AtomicU64, Ordering};
 

@@ -17,10 +17,7 @@
 //! `async_task::Task::cancel` would do, but it consumes the handle, leaves no result for the
 //! joiner, and loses a panic in the future's drop.
 
-#![allow(
-    unreachable_pub,
-    reason = "the models import protocol types under cfg(loom)"
-)]
+#![allow(unreachable_pub, reason = "the models import protocol types")]
 
 use crate::primitive::atomic::{AtomicU32, Ordering};
 

@@ -18,10 +18,7 @@
 //! A mutex and a system call per message (muduo) cost more than the message. A flag without the
 //! fences loses wakes on every machine with store buffers, x86 included.
 
-#![allow(
-    unreachable_pub,
-    reason = "the models import protocol types under cfg(loom)"
-)]
+#![allow(unreachable_pub, reason = "the models import protocol types")]
 
 use crate::primitive::atomic::{AtomicBool, Ordering, fence};
 

@@ -15,10 +15,7 @@
 //! `ConcurrentQueue::pop` makes a full fence and spins behind a half-finished push, so the loop
 //! drains a snapshot's worth and never sends its own wakes this way.
 
-#![allow(
-    unreachable_pub,
-    reason = "the models import protocol types under cfg(loom)"
-)]
+#![allow(unreachable_pub, reason = "the models import protocol types")]
 
 use super::doorbell::Doorbell;
 use concurrent_queue::{ConcurrentQueue, PushError};

@@ -35,7 +35,7 @@ pub(crate) use remote::Remote;
 
 use crate::contain::wake_contained;
 use crate::metrics::Counts;
-use crate::primitive::sync::Arc;
+use crate::primitive::{self, sync::Arc};
 use crate::reactor::{self, Reactor};
 use crate::runtime::{Handle, Shared};
 use crate::task::Runnable;
@@ -366,11 +366,11 @@ pub(crate) fn start(
     remote: Arc<Remote>,
     shared: Arc<Shared>,
     index: usize,
-) -> io::Result<crate::primitive::thread::JoinHandle<()>> {
+) -> io::Result<primitive::thread::JoinHandle<()>> {
     use crate::context::{Driving, EnterGuard, RunningLoop};
     let name = (shared.config.thread_name)();
     let stack_size = shared.config.stack_size;
-    crate::primitive::thread::spawn_named(name, stack_size, move || {
+    primitive::thread::spawn_named(name, stack_size, move || {
         if let Some(cores) = &shared.config.affinity {
             // A core outside the mask leaves the thread where the system puts it: the runtime
             // works, and `affinity`'s documentation says so.
@@ -391,8 +391,8 @@ pub(crate) fn start(
 }
 
 fn slice_is_over(started: Instant) -> bool {
-    // Under loom the same choice must be made in every run of an execution.
-    !cfg!(loom) && started.elapsed() >= TIME_SLICE
+    // In a model the same choice must be made in every run of an execution.
+    !primitive::IS_MODEL && started.elapsed() >= TIME_SLICE
 }
 
 /// Polls between two looks at the clock.
