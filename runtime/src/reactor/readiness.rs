@@ -11,7 +11,8 @@
 //! # Invariants
 //! An event between "would block" and "clear" is not lost: `clear` takes the word that was seen
 //! before the system call, and does nothing if the tick has moved since. Relied on by
-//! `Source::poll_io`. Closed and error bits are never cleared: the kernel does not take them back.
+//! `Source::poll_io`. Closed bits are never cleared: the kernel does not take them back. An
+//! error is: it is reported once (ICMP on a datagram socket), and the socket lives on.
 //!
 //! # Why it is so
 //! The reader of one half may do its system call on another thread than the loop which gets the
@@ -38,7 +39,7 @@ pub const ERROR: u64 = 1 << 5;
 
 const BITS: u64 = (1 << 6) - 1;
 const TICK: u64 = 1 << 6;
-const CLEARABLE: u64 = READABLE | WRITABLE | PRIORITY;
+const CLEARABLE: u64 = READABLE | WRITABLE | PRIORITY | ERROR;
 
 /// The readiness word of a descriptor.
 #[derive(Debug)]
@@ -49,6 +50,12 @@ pub struct Readiness(AtomicU64);
 pub struct Seen(u64);
 
 impl Seen {
+    /// Whether no event has arrived between the two.
+    #[must_use]
+    pub fn is_same_moment(self, other: Self) -> bool {
+        self.0 / TICK == other.0 / TICK
+    }
+
     /// The bits of `mask` that were set.
     #[must_use]
     pub fn bits(self, mask: u64) -> u64 {

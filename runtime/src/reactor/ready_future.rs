@@ -118,16 +118,18 @@ impl Future for ReadyFuture<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let coop = ready!(coop::poll_proceed(cx));
         let mask = self.interest.mask();
-        let bits = self.descriptor.readiness.load().bits(mask);
+        let mut bits = self.descriptor.readiness.load().bits(mask);
         if bits == 0 {
             let direction = self.direction();
             context::with_local(|local| match local {
                 Some(local) => self.wait_in(local, cx),
                 None => wait_remotely(self.descriptor, self.handle, direction, mask, cx),
             })?;
+            // A loop elsewhere may have heard of an event in the meantime. Only here: who saw
+            // readiness above has not registered, and another thread may have used it up since.
+            bits = self.descriptor.readiness.load().bits(mask);
         }
-        // A loop elsewhere may have heard of an event in the meantime.
-        match self.descriptor.readiness.load().bits(mask) {
+        match bits {
             0 => Poll::Pending,
             bits => {
                 coop.made_progress();

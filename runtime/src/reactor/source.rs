@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
 
-use super::readiness::{READABLE, WRITABLE};
+use super::readiness::{ERROR, PRIORITY, READABLE, Seen, WRITABLE};
 use super::ready_future::ReadyFuture;
 use super::{Descriptor, Direction, Interest, Message, Ready};
 use crate::context;
@@ -218,6 +218,7 @@ impl<T: AsFd> Source<T> {
         let readiness = &self.descriptor.readiness;
         context::with_local(|local| {
             let mut is_home = self.is_home(local, direction);
+            let mut blocked_at = None;
             loop {
                 let seen = readiness.load();
                 if !is_home || seen.is_ready(direction.mask()) {
@@ -225,9 +226,12 @@ impl<T: AsFd> Source<T> {
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             readiness.clear(seen, clearable(direction));
+                            blocked_at = Some(seen);
                         }
                         result => {
-                            if result.as_ref().is_ok_and(drained) {
+                            // Urgent data ends a read early and says nothing about the rest.
+                            let urgent = seen.is_ready(PRIORITY);
+                            if !urgent && result.as_ref().is_ok_and(drained) {
                                 readiness.clear(seen, clearable(direction));
                             }
                             coop.made_progress();
@@ -237,7 +241,11 @@ impl<T: AsFd> Source<T> {
                 }
                 self.wait_in(local, cx, direction)?;
                 is_home = true;
-                if !readiness.load().is_ready(direction.mask()) {
+                // Bits that stay set say nothing new after the operation that has just blocked.
+                let now = readiness.load();
+                if !now.is_ready(direction.mask())
+                    || blocked_at.is_some_and(|seen: Seen| seen.is_same_moment(now))
+                {
                     return Poll::Pending;
                 }
             }
@@ -317,6 +325,7 @@ pub(super) fn wait_remotely(
     };
     let home = descriptor.place_at(descriptor.homes.loop_id(direction.index()));
     if let Some((remote, _)) = home
+        && handle.remote_of(remote.id()).is_some()
         && remote.send(message()).is_ok()
     {
         return Ok(());
@@ -330,8 +339,8 @@ pub(crate) fn shut_down() -> io::Error {
 
 fn clearable(direction: Direction) -> u64 {
     match direction {
-        Direction::Read => READABLE,
-        Direction::Write => WRITABLE,
+        Direction::Read => READABLE | ERROR,
+        Direction::Write => WRITABLE | ERROR,
     }
 }
 
