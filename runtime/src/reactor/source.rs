@@ -20,6 +20,7 @@ use super::{Descriptor, Direction, Interest, Message, Ready};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
+use crate::sys::SHORT_TRANSFER_DRAINS;
 use crate::task::coop;
 use crate::worker::{self, Local};
 
@@ -118,9 +119,8 @@ impl<T: AsFd> Source<T> {
         want: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_op(cx, direction, op, |&transferred| {
-            0 < transferred && transferred < want
-        })
+        let drained = |&n: &usize| SHORT_TRANSFER_DRAINS && 0 < n && n < want;
+        self.poll_op(cx, direction, op, drained)
     }
 
     /// Waits until the direction may be ready. One waiter for each direction.

@@ -63,6 +63,8 @@ impl Poller {
     }
 }
 
+pub(crate) const SHORT_TRANSFER_DRAINS: bool = true;
+
 pub(crate) struct Events {
     list: Vec<(u64, u64)>,
 }

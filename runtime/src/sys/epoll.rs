@@ -76,6 +76,9 @@ impl Poller {
     }
 }
 
+/// `EPOLLRDHUP` is asked for, so the end of input is known beside the last data.
+pub(crate) const SHORT_TRANSFER_DRAINS: bool = true;
+
 /// The events of one wait.
 pub(crate) struct Events {
     list: Vec<epoll::Event>,

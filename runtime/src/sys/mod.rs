@@ -10,23 +10,27 @@
 //!   where the system has such a call; `None` waits without limit;
 //! - `Events::iter`: pairs of key and readiness bits.
 //!
+//! - `SHORT_TRANSFER_DRAINS`: whether a transfer shorter than asked for tells that an edge follows
+//!   before the next one can succeed.
+//!
 //! Back ends: `epoll` on Linux, `portable` over the `polling` crate elsewhere (kqueue), and under
-//! loom an in-memory `double`.
+//! loom an in-memory `double`. `--cfg oneloop_portable` selects `portable` on Linux too, so that
+//! its tests run there.
 
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(target_os = "linux", not(oneloop_portable), not(loom)))]
 mod epoll;
-#[cfg(all(target_os = "linux", not(loom)))]
-pub(crate) use epoll::{Events, Poller};
+#[cfg(all(target_os = "linux", not(oneloop_portable), not(loom)))]
+pub(crate) use epoll::{Events, Poller, SHORT_TRANSFER_DRAINS};
 
-#[cfg(all(not(target_os = "linux"), not(loom)))]
+#[cfg(all(any(not(target_os = "linux"), oneloop_portable), not(loom)))]
 mod portable;
-#[cfg(all(not(target_os = "linux"), not(loom)))]
-pub(crate) use portable::{Events, Poller};
+#[cfg(all(any(not(target_os = "linux"), oneloop_portable), not(loom)))]
+pub(crate) use portable::{Events, Poller, SHORT_TRANSFER_DRAINS};
 
 #[cfg(loom)]
 mod double;
 #[cfg(loom)]
-pub(crate) use double::{Events, Poller};
+pub(crate) use double::{Events, Poller, SHORT_TRANSFER_DRAINS};
 
 pub(crate) mod cpus;
 

@@ -58,6 +58,9 @@ impl Poller {
     }
 }
 
+/// `polling` does not tell the end of input that comes in one event with the last data.
+pub(crate) const SHORT_TRANSFER_DRAINS: bool = false;
+
 pub(crate) struct Events {
     list: polling::Events,
 }
