@@ -25,9 +25,10 @@ pub(crate) fn wake_contained(waker: Waker) {
 
 /// Drops a value whose drop may panic, such as a panic's payload.
 pub(crate) fn drop_contained<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // A payload that panics in its drop would do so again.
-        #[expect(clippy::mem_forget, reason = "its drop may panic")]
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) else { return };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // The payload of a payload's drop: who goes on panicking like this leaks.
+        #[expect(clippy::mem_forget, reason = "its drop may panic again, without end")]
         std::mem::forget(payload);
     }
 }
