@@ -25,7 +25,9 @@ pub(crate) fn wake_contained(waker: Waker) {
 
 /// Drops a value whose drop may panic, such as a panic's payload.
 pub(crate) fn drop_contained<T>(value: T) {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) else { return };
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) else {
+        return;
+    };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         // The payload of a payload's drop: who goes on panicking like this leaks.
         #[expect(clippy::mem_forget, reason = "its drop may panic again, without end")]

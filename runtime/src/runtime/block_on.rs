@@ -144,8 +144,7 @@ impl Core {
         let running = RunningLoop::enter(&local);
         local.close();
         drop(running);
-        let spares = handle.shared().spare_loops.lock().take();
-        drop(spares);
+        handle.shared().close_spare_loops();
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -226,9 +225,22 @@ impl Drop for MainLoop {
         }
         drop(spares);
         if let Some(local) = self.local.take() {
-            let _running = RunningLoop::enter(&local);
-            local.close();
+            close(&local);
         }
+    }
+}
+
+/// Ends a main loop for ever.
+fn close(local: &Local) {
+    let _running = RunningLoop::enter(local);
+    local.close();
+}
+
+impl Shared {
+    /// The runtime has shut down: no main loop is kept any more.
+    pub(super) fn close_spare_loops(&self) {
+        let spares = self.spare_loops.lock().take();
+        spares.iter().flatten().for_each(close);
     }
 }
 

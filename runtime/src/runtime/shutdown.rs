@@ -35,8 +35,7 @@ impl Workers {
             // Refused: it has ended already.
             let _ = remote.send(Message::Stop);
         }
-        let spares = shared.spare_loops.lock().take();
-        drop(spares);
+        shared.close_spare_loops();
     }
 
     /// Waits until all have ended, at most until the deadline.

@@ -167,7 +167,7 @@ fn schedule(runnable: Runnable) {
     let Home::Loop(home) = &runnable.metadata().home else {
         unreachable!("a job of the blocking pool finishes in its first poll");
     };
-    let here = context::with_local(|local| local.filter(|local| local.is(home)).is_some());
+    let here = context::with_local(|local| local.is_some_and(|local| local.is(home)));
     if here {
         context::with_local(|local| local.expect(STILL_HERE).push(runnable));
     } else {
