@@ -177,6 +177,7 @@ impl<T: AsFd> Source<T> {
         loop {
             match self.try_io(interest, &mut op) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => return result,
             }
             ReadyFuture::new(&self.descriptor, &self.handle, interest).await?;
@@ -188,23 +189,20 @@ impl<T: AsFd> Source<T> {
     ///
     /// # Errors
     ///
-    /// `op`'s.
+    /// `op`'s, `Interrupted` included.
     pub fn try_io<R>(
         &self,
         interest: Interest,
-        mut op: impl FnMut(&T) -> io::Result<R>,
+        op: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let seen = self.descriptor.readiness.load();
-        loop {
-            match op(self.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.descriptor.readiness.clear(seen, interest.mask());
-                    return Err(error);
-                }
-                result => return result,
-            }
+        let result = op(self.get_ref());
+        if let Err(error) = &result
+            && error.kind() == io::ErrorKind::WouldBlock
+        {
+            self.descriptor.readiness.clear(seen, interest.mask());
         }
+        result
     }
 
     fn poll_op<R>(
@@ -345,6 +343,10 @@ fn clearable(direction: Direction) -> u64 {
 }
 
 const HAS_IO: &str = "the descriptor is there until the source is consumed";
+
+// After a panic the words of readiness and the registrations are as good as before.
+impl<T: AsFd> std::panic::UnwindSafe for Source<T> {}
+impl<T: AsFd> std::panic::RefUnwindSafe for Source<T> {}
 
 impl<T: AsFd> Drop for Source<T> {
     fn drop(&mut self) {

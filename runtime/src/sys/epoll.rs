@@ -125,10 +125,7 @@ fn readiness_bits(flags: EventFlags) -> u64 {
     {
         bits |= READ_CLOSED;
     }
-    if flags.contains(EventFlags::HUP)
-        || flags.contains(EventFlags::OUT | EventFlags::ERR)
-        || flags == EventFlags::ERR
-    {
+    if flags.contains(EventFlags::HUP) {
         bits |= WRITE_CLOSED;
     }
     bits
