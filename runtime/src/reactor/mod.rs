@@ -221,7 +221,7 @@ impl Reactor {
     ) {
         match self.attach(local, descriptor, direction) {
             Ok(Ok(key)) => {
-                self.slots.set_waiter(key, None, mask, &waker);
+                self.slots.add_waiter(key, mask, &waker);
                 // An event may have come between the waiter's look and this message.
                 if descriptor.readiness.load().is_ready(mask) {
                     waker.wake();

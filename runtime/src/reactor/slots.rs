@@ -253,6 +253,23 @@ impl Slots {
         Some(number)
     }
 
+    /// Adds a waiter that comes from a thread without a loop, unless the same one stands there: it
+    /// has no number to renew itself by.
+    pub(crate) fn add_waiter(&self, key: Key, mask: u64, waker: &Waker) {
+        let slots = self.slots.borrow();
+        let waiters = slots
+            .get(key.index() as usize)
+            .map(|slot| slot.waiters.iter());
+        let stands = waiters
+            .into_iter()
+            .flatten()
+            .any(|it| it.waker.will_wake(waker));
+        drop(slots);
+        if !stands {
+            self.set_waiter(key, None, mask, waker);
+        }
+    }
+
     /// Takes one of many waiters out, if it still stands there.
     pub(crate) fn remove_waiter(&self, key: Key, number: WaiterNumber) {
         let mut slots = self.slots.borrow_mut();

@@ -30,6 +30,10 @@ pub enum RuntimeFlavor {
     MultiThread,
 }
 
+// After a panic nothing behind a handle is half done: see the invariants of the loop.
+impl std::panic::UnwindSafe for Handle {}
+impl std::panic::RefUnwindSafe for Handle {}
+
 impl Handle {
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
         Self { shared }

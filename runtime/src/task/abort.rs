@@ -23,6 +23,9 @@ unsafe impl Send for AbortHandle {}
 // SAFETY: as above.
 unsafe impl Sync for AbortHandle {}
 
+impl std::panic::UnwindSafe for AbortHandle {}
+impl std::panic::RefUnwindSafe for AbortHandle {}
+
 impl AbortHandle {
     /// `waker` is one of the task whose metadata `meta` is.
     pub(super) fn new(waker: Waker, meta: &Meta) -> Self {

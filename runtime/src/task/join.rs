@@ -115,6 +115,9 @@ impl<T> JoinHandle<T> {
 const HAS_TASK: &str = "the task is taken out by the drop alone";
 
 impl<T> Unpin for JoinHandle<T> {}
+// The result is taken out whole or not at all.
+impl<T> std::panic::UnwindSafe for JoinHandle<T> {}
+impl<T> std::panic::RefUnwindSafe for JoinHandle<T> {}
 
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
