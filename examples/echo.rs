@@ -1,0 +1,66 @@
+//! An echo server: one listener, one task for each connection, all loops.
+//!
+//! ```text
+//! cargo run --release --example echo
+//! nc 127.0.0.1 7777            # in another terminal: what you type comes back
+//! cargo run --release --example echo -- --bench 5
+//! ```
+//!
+//! The accepting task spawns the others, and placement spreads them over the loops.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+mod common;
+
+use std::io;
+
+use common::Options;
+use oneloop::net::{TcpListener, TcpStream};
+
+fn main() {
+    let options = Options::from_arguments("echo", 7777);
+    let runtime = options.runtime();
+    let listener = match runtime.block_on(TcpListener::bind(options.addr)) {
+        Ok(listener) => listener,
+        Err(error) => common::fail(&format!("echo: cannot listen on {}: {error}", options.addr)),
+    };
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    let loops = runtime.metrics().num_workers();
+    println!("echo on {addr} with {loops} loops; try: nc {} {}", addr.ip(), addr.port());
+
+    // On a worker, so that accepting needs no thread of its own.
+    let server = runtime.spawn(serve(listener));
+    match options.bench {
+        None => drop(runtime.block_on(server)),
+        Some(time) => {
+            if let Err(error) = common::drive::drive(&options, addr, time) {
+                common::fail(&format!("echo: the drive failed: {error}"));
+            }
+        }
+    }
+}
+
+async fn serve(listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            // Detached: the connection lives until its peer ends it.
+            Ok((stream, _)) => drop(oneloop::spawn(async {
+                // An error ends this connection; its peer knows already.
+                let _ = echo(stream).await;
+            })),
+            Err(error) => println!("echo: accepting failed: {error}"),
+        }
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; 4096];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return stream.shutdown().await,
+            n => stream.write_all(&buffer[..n]).await?,
+        }
+    }
+}
