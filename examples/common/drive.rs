@@ -19,7 +19,7 @@ use super::histogram::Histogram;
 /// # Errors
 ///
 /// A connection fails, or gives back other bytes than it got.
-pub fn drive(options: &Options, addr: SocketAddr, time: Duration) -> io::Result<()> {
+pub(crate) fn drive(options: &Options, addr: SocketAddr, time: Duration) -> io::Result<()> {
     let runtime = Builder::new_current_thread().build()?;
     let (connections, size) = (options.connections, options.size);
     let latencies = Rc::new(RefCell::new(Histogram::new()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Counts durations from 1 ns to hours.
 #[derive(Debug, Clone)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     buckets: Vec<u64>,
     count: u64,
 }
@@ -13,19 +13,19 @@ const BITS: u32 = 5;
 
 impl Histogram {
     /// Without any durations.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { buckets: vec![0; (64 << BITS) as usize], count: 0 }
     }
 
     /// Adds one duration.
-    pub fn record(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.buckets[bucket(nanos)] += 1;
         self.count += 1;
     }
 
     /// Adds all of another histogram.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (ours, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
             *ours += theirs;
         }
@@ -33,12 +33,12 @@ impl Histogram {
     }
 
     /// How many durations there are.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The duration that this share of all does not exceed: 0.99 for p99.
-    pub fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
         let wanted = (self.count as f64 * share).ceil() as u64;
         let mut seen = 0;
         for (at, count) in self.buckets.iter().enumerate() {

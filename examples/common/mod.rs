@@ -4,8 +4,8 @@
 #![allow(dead_code, reason = "each example uses a part of this")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "examples talk to a person")]
 
-pub mod drive;
-pub mod histogram;
+pub(crate) mod drive;
+pub(crate) mod histogram;
 
 use std::net::SocketAddr;
 use std::process::exit;
@@ -15,22 +15,22 @@ use oneloop::runtime::{Builder, Runtime};
 
 /// Options of a server example.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// Where to listen.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     /// Loops of the runtime; one for each core unless given.
-    pub loops: Option<usize>,
+    pub(crate) loops: Option<usize>,
     /// Drive the server for this long, report, and end.
-    pub bench: Option<Duration>,
+    pub(crate) bench: Option<Duration>,
     /// Connections of the drive.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Bytes of one message of the drive.
-    pub size: usize,
+    pub(crate) size: usize,
 }
 
 impl Options {
     /// The process's arguments. Prints the usage and ends the process if they cannot be used.
-    pub fn from_arguments(name: &str, port: u16) -> Self {
+    pub(crate) fn from_arguments(name: &str, port: u16) -> Self {
         let mut options = Self {
             addr: SocketAddr::from(([127, 0, 0, 1], port)),
             loops: None,
@@ -69,7 +69,7 @@ impl Options {
     }
 
     /// A multi-thread runtime with the loops asked for.
-    pub fn runtime(&self) -> Runtime {
+    pub(crate) fn runtime(&self) -> Runtime {
         let mut builder = Builder::new_multi_thread();
         if let Some(loops) = self.loops {
             builder.worker_threads(loops);
@@ -82,7 +82,7 @@ impl Options {
 }
 
 /// Ends the process with a message.
-pub fn fail(problem: &str) -> ! {
+pub(crate) fn fail(problem: &str) -> ! {
     eprintln!("{problem}");
     exit(1)
 }
