@@ -6,7 +6,10 @@
 fn main() {
     let greeting = oneloop::block_on(async {
         let name = oneloop::spawn(async { "loop" });
-        format!("hello from one {}", name.await.expect("the task does not panic"))
+        format!(
+            "hello from one {}",
+            name.await.expect("the task does not panic")
+        )
     });
     println!("{greeting}");
 }

@@ -20,7 +20,10 @@ fn main() {
         }
     });
     let error: std::io::Result<()> = served;
-    common::fail(&format!("chargen: {}", error.expect_err("it serves for ever")));
+    common::fail(&format!(
+        "chargen: {}",
+        error.expect_err("it serves for ever")
+    ));
 }
 
 async fn generate(mut stream: TcpStream) {

@@ -21,11 +21,16 @@ fn main() {
         }
     });
     let error: std::io::Result<()> = served;
-    common::fail(&format!("daytime: {}", error.expect_err("it serves for ever")));
+    common::fail(&format!(
+        "daytime: {}",
+        error.expect_err("it serves for ever")
+    ));
 }
 
 async fn daytime(mut stream: TcpStream) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     // A peer that does not wait for its line is no concern of ours.
     let _ = stream.write_all(text(since.as_secs()).as_bytes()).await;
     let _ = stream.shutdown().await;
@@ -42,7 +47,11 @@ fn text(seconds: u64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC\r\n")

@@ -19,7 +19,10 @@ fn main() {
         }
     });
     let error: std::io::Result<()> = served;
-    common::fail(&format!("discard: {}", error.expect_err("it serves for ever")));
+    common::fail(&format!(
+        "discard: {}",
+        error.expect_err("it serves for ever")
+    ));
 }
 
 async fn discard(mut stream: TcpStream) {

@@ -25,9 +25,15 @@ fn main() {
         Ok(listener) => listener,
         Err(error) => common::fail(&format!("echo: cannot listen on {}: {error}", options.addr)),
     };
-    let addr = listener.local_addr().expect("a bound socket has an address");
+    let addr = listener
+        .local_addr()
+        .expect("a bound socket has an address");
     let loops = runtime.metrics().num_workers();
-    println!("echo on {addr} with {loops} loops; try: nc {} {}", addr.ip(), addr.port());
+    println!(
+        "echo on {addr} with {loops} loops; try: nc {} {}",
+        addr.ip(),
+        addr.port()
+    );
 
     // On a worker, so that accepting needs no thread of its own.
     let server = runtime.spawn(serve(listener));

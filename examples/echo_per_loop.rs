@@ -26,11 +26,14 @@ fn main() {
     let loops = runtime.handle().loop_ids();
     let listeners = match runtime.block_on(bind_all(options.addr, loops.len())) {
         Ok(listeners) => listeners,
-        Err(error) => {
-            common::fail(&format!("echo_per_loop: cannot listen on {}: {error}", options.addr))
-        }
+        Err(error) => common::fail(&format!(
+            "echo_per_loop: cannot listen on {}: {error}",
+            options.addr
+        )),
     };
-    let addr = listeners[0].local_addr().expect("a bound socket has an address");
+    let addr = listeners[0]
+        .local_addr()
+        .expect("a bound socket has an address");
     println!(
         "echo on {addr} with a listener on each of {} loops; try: nc {} {}",
         loops.len(),

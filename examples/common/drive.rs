@@ -1,10 +1,10 @@
 //! A client of an echo server: many connections, one message in flight on each, every byte
 //! compared.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use oneloop::net::TcpStream;
@@ -29,7 +29,9 @@ pub(crate) fn drive(options: &Options, addr: SocketAddr, time: Duration) -> io::
         let mut clients = Vec::with_capacity(connections);
         for number in 0..connections {
             let latencies = Rc::clone(&latencies);
-            clients.push(task::spawn_local(client(addr, number, size, end, latencies)));
+            clients.push(task::spawn_local(client(
+                addr, number, size, end, latencies,
+            )));
         }
         for client in clients {
             client.await??;
@@ -69,7 +71,10 @@ async fn client(
         stream.write_all(&message).await?;
         stream.read_exact(&mut answer).await?;
         if message != answer {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "other bytes came back"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "other bytes came back",
+            ));
         }
         latencies.borrow_mut().record(sent.elapsed());
     }

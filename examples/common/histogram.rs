@@ -14,7 +14,10 @@ const BITS: u32 = 5;
 impl Histogram {
     /// Without any durations.
     pub(crate) fn new() -> Self {
-        Self { buckets: vec![0; (64 << BITS) as usize], count: 0 }
+        Self {
+            buckets: vec![0; (64 << BITS) as usize],
+            count: 0,
+        }
     }
 
     /// Adds one duration.

@@ -2,7 +2,11 @@
 //! an echo server.
 
 #![allow(dead_code, reason = "each example uses a part of this")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "examples talk to a person")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "examples talk to a person"
+)]
 
 pub(crate) mod drive;
 pub(crate) mod histogram;

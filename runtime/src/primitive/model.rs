@@ -1,14 +1,34 @@
 //! `loom`, in the same shape.
 
+/// All threads of a model run on one thread of the system, whose locals they would share.
+macro_rules! model_local {
+    ($($visibility:vis static $name:ident: $type:ty = const $init:block;)*) => {
+        loom::thread_local! { $($visibility static $name: $type = $init;)* }
+    };
+}
+pub(crate) use model_local as thread_local;
+
 pub(crate) mod atomic {
+    /// A value to begin a loop of compare-and-exchange with. Not a load: loom misses interleavings
+    /// of a load that is followed by an exchange on the same word (loom issues 166 and 392).
+    pub(crate) fn first_guess(_word: &AtomicU64) -> u64 {
+        0
+    }
+
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 }
 
 pub(crate) mod sync {
     use std::sync::PoisonError;
-    // std's: loom's has no Weak and no unsizing, and no protocol depends on the count's ordering.
-    pub(crate) use loom::sync::MutexGuard;
-    pub(crate) use std::sync::Arc;
+
+    /// Stands for an order that async-task and std's reference counts give, which loom does not
+    /// see: a waker that reaches another thread brings along what was written before its making.
+    /// It stands at both ends of that way, and nowhere inside a protocol.
+    pub(crate) fn order_of_wakers() {
+        super::atomic::fence(super::atomic::Ordering::SeqCst);
+    }
+    pub(crate) use loom::sync::{Arc, MutexGuard};
+    pub(crate) use std::sync::Arc as StdArc;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

@@ -2,12 +2,26 @@
 
 #![expect(clippy::disallowed_types, reason = "this is the place that names std")]
 
+pub(crate) use std::thread_local;
+
 pub(crate) mod atomic {
+    /// A value to begin a loop of compare-and-exchange with.
+    #[inline]
+    pub(crate) fn first_guess(word: &AtomicU64) -> u64 {
+        word.load(Ordering::Relaxed)
+    }
+
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 }
 
 pub(crate) mod sync {
     use std::sync::PoisonError;
+
+    /// Nothing: async-task and the reference counts order what wakers publish.
+    #[inline]
+    pub(crate) fn order_of_wakers() {}
+    /// Where `Waker` or a trait object asks for std's.
+    pub(crate) use std::sync::Arc as StdArc;
     pub(crate) use std::sync::{Arc, MutexGuard};
 
     /// A mutex without poison: what it guards is valid after every statement, so that a panic

@@ -22,7 +22,7 @@
 
 #![allow(unreachable_pub, reason = "the models import protocol types")]
 
-use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::atomic::{AtomicU64, Ordering, first_guess};
 
 /// May read without blocking.
 pub const READABLE: u64 = 1;
@@ -86,7 +86,7 @@ impl Readiness {
     /// An event arrived with these bits. Loop's thread; several loops may hold the descriptor.
     pub fn set(&self, bits: u64) {
         debug_assert_eq!(bits & !BITS, 0, "an event has no tick of its own");
-        let mut now = self.0.load(Ordering::Relaxed);
+        let mut now = first_guess(&self.0);
         loop {
             let next = (now | bits).wrapping_add(TICK);
             // ORDERING: Release, pairs with the Acquire in `load`.

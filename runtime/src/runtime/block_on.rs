@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::context::{self, Driving, PolledTask, RunningLoop};
 use super::{Handle, Shared};
-use crate::primitive::sync::{Arc, Mutex};
+use crate::primitive::sync::{Arc, Mutex, StdArc, order_of_wakers};
 use crate::task::{self, JoinHandle, coop};
 use crate::worker::{Local, Message, Remote, Role};
 
@@ -299,16 +299,18 @@ struct RootWaker {
 impl RootWaker {
     fn of(local: &Local) -> Waker {
         let remote = Arc::clone(local.remote());
-        Waker::from(Arc::new(Self { remote }))
+        order_of_wakers();
+        Waker::from(StdArc::new(Self { remote }))
     }
 }
 
 impl Wake for RootWaker {
-    fn wake(self: Arc<Self>) {
+    fn wake(self: StdArc<Self>) {
         self.wake_by_ref();
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
+    fn wake_by_ref(self: &StdArc<Self>) {
+        order_of_wakers();
         context::with_local(|local| match local {
             Some(local) if local.is(&self.remote) => local.wake_root(),
             _ => {

@@ -10,7 +10,7 @@ use super::shared::Hook;
 use super::shutdown::{Alive, Workers};
 use super::{Config, Handle, Hooks, Kind, LocalOptions, LocalRuntime, Placement, Runtime, Shared};
 use crate::blocking::Pool;
-use crate::primitive::sync::{Arc, Mutex};
+use crate::primitive::sync::{Arc, Mutex, StdArc};
 use crate::sys::cpus;
 use crate::worker::{self, Local, Remote, Role};
 
@@ -30,7 +30,7 @@ use crate::worker::{self, Local, Remote, Role};
 pub struct Builder {
     flavor: RuntimeFlavor,
     worker_threads: Option<usize>,
-    thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    thread_name: StdArc<dyn Fn() -> String + Send + Sync>,
     stack_size: Option<usize>,
     hooks: Hooks,
     event_interval: u32,
@@ -56,7 +56,7 @@ impl Builder {
         Self {
             flavor,
             worker_threads: None,
-            thread_name: Arc::new(|| "oneloop-worker".to_owned()),
+            thread_name: StdArc::new(|| "oneloop-worker".to_owned()),
             stack_size: None,
             hooks: Hooks::default(),
             event_interval: TASKS_PER_TURN,
@@ -102,7 +102,7 @@ impl Builder {
     where
         F: Fn() -> String + Send + Sync + 'static,
     {
-        self.thread_name = Arc::new(name);
+        self.thread_name = StdArc::new(name);
         self
     }
 
@@ -279,7 +279,7 @@ impl Builder {
 
     fn shared(&self, loops: Vec<Arc<Remote>>) -> Shared {
         let config = Config {
-            thread_name: Arc::clone(&self.thread_name),
+            thread_name: StdArc::clone(&self.thread_name),
             stack_size: self.stack_size,
             hooks: self.hooks.clone(),
             tasks_per_turn: self.event_interval,
@@ -316,7 +316,7 @@ impl Builder {
 }
 
 fn into_hook(hook: impl Fn() + Send + Sync + 'static) -> Hook {
-    Arc::new(hook)
+    StdArc::new(hook)
 }
 
 impl fmt::Debug for Builder {

@@ -18,6 +18,7 @@ use std::ptr;
 use std::task::Waker;
 
 use super::Handle;
+use crate::primitive::thread_local;
 use crate::task::Meta;
 use crate::worker::Local;
 

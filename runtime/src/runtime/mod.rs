@@ -26,6 +26,7 @@ pub use handle::{Handle, RuntimeFlavor};
 pub use local_runtime::{LocalOptions, LocalRuntime};
 pub use placement::Placement;
 pub(crate) use shared::{Config, Hooks, Shared};
+pub(crate) use shutdown::WorkerExit;
 
 pub use crate::metrics::{LoopMetrics, RuntimeMetrics};
 pub use crate::worker::LoopId;

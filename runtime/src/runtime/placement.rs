@@ -15,6 +15,7 @@ use super::Shared;
 use crate::context;
 use crate::primitive::counter::{Counter, Ordering};
 use crate::primitive::sync::Arc;
+use crate::primitive::{IS_MODEL, thread_local};
 use crate::worker::{Local, Remote};
 
 /// On which loop of a multi-thread runtime `spawn` places a task.
@@ -36,7 +37,7 @@ pub enum Placement {
 
 impl Shared {
     /// The loop for a new task.
-    pub(crate) fn place(self: &Arc<Self>) -> Arc<Remote> {
+    pub(crate) fn place(&self) -> Arc<Remote> {
         if let [only] = self.loops.as_slice() {
             return Arc::clone(only);
         }
@@ -58,8 +59,8 @@ impl Shared {
         self.better_of_two(None)
     }
 
-    fn is_worker(self: &Arc<Self>, local: &Local) -> bool {
-        Arc::ptr_eq(self, local.shared()) && !local.is_main()
+    fn is_worker(&self, local: &Local) -> bool {
+        std::ptr::eq(self, &raw const **local.shared()) && !local.is_main()
     }
 
     fn own_or_better<'a>(&'a self, own: &'a Local) -> &'a Arc<Remote> {
@@ -141,7 +142,12 @@ fn random_below(n: usize) -> usize {
 /// Differs from thread to thread, and is never 0.
 fn seed() -> u32 {
     static THREADS: Counter = Counter::new(1);
-    let n = THREADS.fetch_add(1, Ordering::Relaxed) as u32;
+    // In a model the same choice must be made in every run of an execution.
+    let n = if IS_MODEL {
+        1
+    } else {
+        THREADS.fetch_add(1, Ordering::Relaxed) as u32
+    };
     n.wrapping_mul(0x9E37_79B9) | 1
 }
 

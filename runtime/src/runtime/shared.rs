@@ -8,7 +8,7 @@ use super::placement::Placement;
 use super::shutdown::Alive;
 use crate::blocking::Pool;
 use crate::contain::contained;
-use crate::primitive::sync::{Arc, Mutex};
+use crate::primitive::sync::{Arc, Mutex, StdArc};
 use crate::worker::{Local, Remote};
 
 /// A runtime, as its handles, workers and tasks see it.
@@ -27,7 +27,7 @@ pub(crate) struct Shared {
 
 /// The builder's options, as the loops read them.
 pub(crate) struct Config {
-    pub(crate) thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) thread_name: StdArc<dyn Fn() -> String + Send + Sync>,
     pub(crate) stack_size: Option<usize>,
     pub(crate) hooks: Hooks,
     pub(crate) tasks_per_turn: u32,
@@ -48,7 +48,7 @@ impl fmt::Debug for Config {
     }
 }
 
-pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
+pub(super) type Hook = StdArc<dyn Fn() + Send + Sync>;
 
 /// What the application runs at turns in a thread's life. A panic in a hook has been reported by
 /// the panic hook, and goes no further.

@@ -97,16 +97,16 @@ impl Alive {
 #[derive(Debug)]
 pub(crate) struct WorkerExit(Arc<Shared>);
 
-impl Drop for WorkerExit {
-    fn drop(&mut self) {
-        self.0.alive.remove();
+impl WorkerExit {
+    /// To be held by a worker's thread for as long as it runs. The builder has counted it in.
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
     }
 }
 
-impl Shared {
-    /// To be held by a worker's thread for as long as it runs. The builder has counted it in.
-    pub(crate) fn worker_alive(self: &Arc<Self>) -> WorkerExit {
-        WorkerExit(Arc::clone(self))
+impl Drop for WorkerExit {
+    fn drop(&mut self) {
+        self.0.alive.remove();
     }
 }
 

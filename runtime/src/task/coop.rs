@@ -14,6 +14,8 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::primitive::thread_local;
+
 /// Operations that one poll of a task may complete.
 pub const OPERATIONS_PER_POLL: u8 = 128;
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 
 use crate::primitive::counter::{Counter, Ordering};
+use crate::primitive::thread_local;
 
 /// Identifies a task among all tasks of the process, finished ones included.
 ///

@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use slab::Slab;
 
 use super::{AbortHandle, Id, JoinError, JoinHandle, coop};
 use crate::contain::wake_contained;
-use crate::primitive::sync::{Arc, Mutex};
+use crate::primitive::sync::Mutex;
 use crate::runtime::Handle;
 use crate::worker::LoopId;
 

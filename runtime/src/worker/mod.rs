@@ -37,7 +37,7 @@ use crate::contain::wake_contained;
 use crate::metrics::Counts;
 use crate::primitive::{self, sync::Arc};
 use crate::reactor::{self, Reactor};
-use crate::runtime::{Handle, Shared};
+use crate::runtime::{Handle, Shared, WorkerExit};
 use crate::task::Runnable;
 use live::LiveTasks;
 use queue::RunQueue;
@@ -376,7 +376,7 @@ pub(crate) fn start(
             // works, and `affinity`'s documentation says so.
             let _ = crate::sys::cpus::pin_current_thread(cores[index % cores.len()]);
         }
-        let _exit = shared.worker_alive();
+        let _exit = WorkerExit::new(&shared);
         shared.config.hooks.start();
         {
             let local = Local::new(remote, Arc::clone(&shared), Role::Worker);
