@@ -151,8 +151,9 @@ impl<V> Wheel<V> {
     pub(crate) fn next_expiry(&mut self) -> Option<u64> {
         match self.next {
             Next::Never => None,
-            Next::At(tick) => Some(tick),
-            Next::Unknown => {
+            Next::At(tick) if tick > self.elapsed => Some(tick),
+            // A bound that has been reached is due, or was the start of a slot.
+            Next::At(_) | Next::Unknown => {
                 let earliest = self.find_earliest();
                 self.next = earliest.map_or(Next::Never, Next::At);
                 earliest

@@ -181,16 +181,36 @@ fn next_expiry_converges_in_one_step_a_level() {
         for value in 0..2 * PEEK_MAX as u32 {
             wheel.arm(when, value);
         }
+        // What is known of the earliest is forgotten with it.
+        let earlier = wheel.arm(0, 0);
+        wheel.cancel(earlier);
         let mut steps = 0;
         let mut fired = 0;
         while let Some(next) = wheel.next_expiry() {
             assert!(next <= when);
             fired += expire(&mut wheel, next).len();
             steps += 1;
+            assert!(steps <= LEVELS, "{steps} steps for 2^{bits}");
         }
         assert_eq!(fired, 2 * PEEK_MAX);
-        assert!(steps <= LEVELS, "{steps} steps for 2^{bits}");
     }
+}
+
+#[test]
+fn next_expiry_goes_on_when_a_coarse_slot_is_cancelled() {
+    let mut wheel = Wheel::new();
+    let keys: Vec<Key> = (0..2 * PEEK_MAX as u32)
+        .map(|value| wheel.arm(5000, value))
+        .collect();
+    wheel.arm(1 << 30, 99);
+    let earlier = wheel.arm(0, 0);
+    wheel.cancel(earlier);
+    assert_eq!(wheel.next_expiry(), Some(4096), "the start of the slot");
+    for key in keys {
+        assert!(wheel.cancel(key).is_some());
+    }
+    assert_eq!(expire(&mut wheel, 4096), vec![]);
+    assert_eq!(wheel.next_expiry(), Some(1 << 30));
 }
 
 #[test]
@@ -340,6 +360,11 @@ impl Model {
             13 => {
                 let next = wheel.next_expiry().unwrap_or(0);
                 self.check_expiry(wheel, next, usize::MAX);
+                let after = wheel.next_expiry();
+                assert!(
+                    after.is_none_or(|tick| tick > next),
+                    "it does not come closer"
+                );
             }
             _ => {
                 let now = self.elapsed.saturating_add(random.distance(bits));
