@@ -21,6 +21,7 @@ use crate::primitive::sync::{Arc, Condvar, Mutex};
 use crate::primitive::thread::{self, JoinHandle};
 use crate::runtime::{Handle, Shared};
 use crate::task::{Runnable, coop};
+use crate::time::Inhibited;
 
 pub(crate) struct Pool {
     state: Mutex<State>,
@@ -32,12 +33,35 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Runnable>,
+    queue: VecDeque<Queued>,
     threads: Slab<Option<JoinHandle<()>>>,
     // Threads that ended after the shutdown began, for it to join.
     ended: Vec<JoinHandle<()>>,
     idle: usize,
     is_shut_down: bool,
+}
+
+/// A job that has not begun.
+struct Queued {
+    job: Runnable,
+    // A paused clock stands still until the job's result can be seen, and this is dropped.
+    inhibited: Inhibited,
+}
+
+impl Queued {
+    fn run(self) {
+        let Self {
+            job,
+            inhibited: _until_here,
+        } = self;
+        job.run();
+    }
+
+    /// Ends the job. Its function is dropped on this thread: it is `Send`.
+    fn cancel(self) {
+        self.job.metadata().control().request_abort();
+        self.run();
+    }
 }
 
 impl Pool {
@@ -63,10 +87,12 @@ impl Pool {
     ///
     /// The system refuses a first thread. The job is cancelled.
     pub(crate) fn run(&self, job: Runnable, shared: &Arc<Shared>) -> io::Result<()> {
+        let inhibited = Inhibited::new(shared);
+        let job = Queued { job, inhibited };
         let mut state = self.state.lock();
         if state.is_shut_down {
             drop(state);
-            cancel(job);
+            job.cancel();
             return Ok(());
         }
         state.queue.push_back(job);
@@ -84,7 +110,7 @@ impl Pool {
                 if state.threads.is_empty() {
                     let jobs = std::mem::take(&mut state.queue);
                     drop(state);
-                    jobs.into_iter().for_each(cancel);
+                    jobs.into_iter().for_each(Queued::cancel);
                     return Err(error);
                 }
             }
@@ -100,7 +126,7 @@ impl Pool {
             std::mem::take(&mut state.queue)
         };
         self.work.notify_all();
-        jobs.into_iter().for_each(cancel);
+        jobs.into_iter().for_each(Queued::cancel);
     }
 
     /// Waits until all threads have ended, at most until the deadline. Those that have not ended by
@@ -184,12 +210,6 @@ fn start_thread(key: usize, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
         }
         shared.blocking.end_thread(key);
     })
-}
-
-/// Ends a job that has not begun. Its function is dropped on this thread: it is `Send`.
-fn cancel(job: Runnable) {
-    job.metadata().control().request_abort();
-    job.run();
 }
 
 /// A blocking function as a future of one poll.

@@ -32,6 +32,7 @@ mod reactor;
 pub mod runtime;
 mod sys;
 pub mod task;
+pub mod time;
 mod worker;
 
 pub(crate) use runtime::context;

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::primitive::counter::{Counter, Ordering};
+use crate::time::{LATE_BUCKETS, Stats};
 use crate::worker::LoopId;
 
 /// A counter of the loop's own thread.
@@ -47,6 +48,10 @@ pub(crate) struct Published {
     live_tasks: Counter,
     sources: Counter,
     timers: Counter,
+    timers_fired: Counter,
+    timers_late_total_us: Counter,
+    timers_late_max_us: Counter,
+    timers_late: [Counter; LATE_BUCKETS],
     turns: Counter,
     polls: Counter,
     parks: Counter,
@@ -82,6 +87,18 @@ impl Published {
         }
     }
 
+    pub(crate) fn publish_timers(&self, stats: &Stats) {
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.timers_fired.store(stats.fired, Ordering::Relaxed);
+        self.timers_late_total_us
+            .store(us(stats.late_total), Ordering::Relaxed);
+        self.timers_late_max_us
+            .store(us(stats.late_max), Ordering::Relaxed);
+        for (published, count) in self.timers_late.iter().zip(stats.late_histogram) {
+            published.store(count, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn snapshot(&self, id: LoopId) -> LoopMetrics {
         let read = |counter: &Counter| counter.load(Ordering::Relaxed);
         LoopMetrics {
@@ -89,6 +106,10 @@ impl Published {
             live_tasks: read(&self.live_tasks),
             sources: read(&self.sources),
             timers: read(&self.timers),
+            timers_fired: read(&self.timers_fired),
+            timers_late_total: Duration::from_micros(read(&self.timers_late_total_us)),
+            timers_late_max: Duration::from_micros(read(&self.timers_late_max_us)),
+            timers_late_histogram: self.timers_late.iter().map(read).collect(),
             turns: read(&self.turns),
             polls: read(&self.polls),
             parks: read(&self.parks),
@@ -112,6 +133,14 @@ pub struct LoopMetrics {
     pub sources: u64,
     /// Timers armed on this loop now.
     pub timers: u64,
+    /// Timers that fired.
+    pub timers_fired: u64,
+    /// The sum of the times by which they were late.
+    pub timers_late_total: Duration,
+    /// The longest time by which one was late.
+    pub timers_late_max: Duration,
+    /// How many were late by less than 1 us, 2 us, 4 us, 8 us and so on; the last has the rest.
+    pub timers_late_histogram: Vec<u64>,
     /// Turns made.
     pub turns: u64,
     /// Polls of tasks.

@@ -216,6 +216,11 @@ impl MainLoop {
 
 impl Drop for MainLoop {
     fn drop(&mut self) {
+        // Timers that have left this thread are to find themselves another loop.
+        if let Some(local) = &self.local {
+            let _running = RunningLoop::enter(local);
+            local.timers.clear_on_exit();
+        }
         let mut spares = self.shared.spare_loops.lock();
         if let Some(spares) = spares
             .as_mut()

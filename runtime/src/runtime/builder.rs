@@ -12,6 +12,7 @@ use super::{Config, Handle, Hooks, Kind, LocalOptions, LocalRuntime, Placement, 
 use crate::blocking::Pool;
 use crate::primitive::sync::{Arc, Mutex, StdArc};
 use crate::sys::cpus;
+use crate::time::Clock;
 use crate::worker::{self, Local, Remote, Role};
 
 /// Options of a runtime.
@@ -39,6 +40,7 @@ pub struct Builder {
     placement: Placement,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
+    start_paused: bool,
 }
 
 impl Builder {
@@ -65,6 +67,7 @@ impl Builder {
             placement: Placement::default(),
             max_blocking_threads: BLOCKING_THREADS_MAX,
             thread_keep_alive: KEEP_ALIVE,
+            start_paused: false,
         }
     }
 
@@ -204,6 +207,14 @@ impl Builder {
         self
     }
 
+    /// Makes the runtime with its clock paused: see [`time::pause`](crate::time::pause). Default:
+    /// false. [`build`](Self::build) panics if the runtime is not a current-thread one.
+    #[cfg(feature = "test-util")]
+    pub fn start_paused(&mut self, start_paused: bool) -> &mut Self {
+        self.start_paused = start_paused;
+        self
+    }
+
     /// Makes the runtime, and starts its workers.
     ///
     /// # Errors
@@ -292,6 +303,10 @@ impl Builder {
             flavor: self.flavor,
             loops,
             blocking: Pool::new(self.max_blocking_threads, self.thread_keep_alive),
+            clock: Arc::new(Clock::new(
+                self.flavor == RuntimeFlavor::CurrentThread,
+                self.start_paused,
+            )),
             started: Instant::now(),
             alive: Alive::new(),
             spare_loops: Mutex::new(Some(Vec::new())),

@@ -7,6 +7,7 @@ use crate::blocking::Job;
 use crate::metrics::LoopMetrics;
 use crate::primitive::sync::Arc;
 use crate::task::{self, FUTURE_BYTES_MAX, Home, JoinHandle, Options};
+use crate::time::Clock;
 use crate::worker::{LoopId, Remote};
 
 /// A handle to a runtime. Clones are cheap.
@@ -229,6 +230,15 @@ impl Handle {
             blocking_queue,
             age: self.shared.started.elapsed(),
         }
+    }
+
+    /// The clock that the runtime's timers go by.
+    #[cfg_attr(
+        not(feature = "test-util"),
+        expect(dead_code, reason = "only tests pause it")
+    )]
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
+        &self.shared.clock
     }
 
     /// The loop of this id, if it is one of the runtime's.

@@ -9,6 +9,7 @@ use super::shutdown::Alive;
 use crate::blocking::Pool;
 use crate::contain::contained;
 use crate::primitive::sync::{Arc, Mutex, StdArc};
+use crate::time::Clock;
 use crate::worker::{Local, Remote};
 
 /// A runtime, as its handles, workers and tasks see it.
@@ -19,10 +20,18 @@ pub(crate) struct Shared {
     /// The loops that run tasks, in the order of their numbers.
     pub(crate) loops: Vec<Arc<Remote>>,
     pub(crate) blocking: Pool,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) started: Instant,
     pub(super) alive: Alive,
     /// Main loops that are not in use. None once the runtime has shut down.
     pub(super) spare_loops: Mutex<Option<Vec<Local>>>,
+}
+
+impl Shared {
+    /// Whether the loops have been told to end.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.spare_loops.lock().is_none()
+    }
 }
 
 /// The builder's options, as the loops read them.

@@ -39,6 +39,7 @@ use crate::primitive::{self, sync::Arc};
 use crate::reactor::{self, Reactor};
 use crate::runtime::{Handle, Shared, WorkerExit};
 use crate::task::Runnable;
+use crate::time::{self, Timers};
 use live::LiveTasks;
 use queue::RunQueue;
 
@@ -51,6 +52,8 @@ pub(crate) enum Message {
     WakeRoot,
     /// A change of a source's registration.
     Source(reactor::Message),
+    /// A change of a timer.
+    Timer(time::Message),
     /// The runtime shuts down.
     Stop,
 }
@@ -62,6 +65,7 @@ pub(crate) struct Local {
     shared: Arc<Shared>,
     role: Role,
     pub(crate) reactor: Reactor,
+    pub(crate) timers: Timers,
     pub(crate) counts: Counts,
     queue: RunQueue,
     live: LiveTasks,
@@ -91,11 +95,13 @@ enum Ending {
 
 impl Local {
     pub(crate) fn new(remote: Arc<Remote>, shared: Arc<Shared>, role: Role) -> Self {
+        let timers = Timers::new(Arc::clone(&shared.clock));
         Self {
             remote,
             shared,
             role,
             reactor: Reactor::new(),
+            timers,
             counts: Counts::default(),
             queue: RunQueue::default(),
             live: LiveTasks::default(),
@@ -157,6 +163,9 @@ impl Local {
         if self.has_work() || !self.sleep() {
             self.look();
         }
+        if self.timers.fire_due() > 0 {
+            self.remote.published.publish_timers(&self.timers.stats());
+        }
         self.wake_deferred();
         self.publish();
     }
@@ -205,6 +214,7 @@ impl Local {
             Message::Run(runnable) => self.queue.push(runnable),
             Message::WakeRoot => self.root_woken.set(true),
             Message::Source(message) => self.reactor.receive(self, message),
+            Message::Timer(message) => self.timers.on_message(message),
             Message::Stop => self.stopping.set(true),
         }
     }
@@ -229,8 +239,10 @@ impl Local {
         if may_sleep {
             self.counts.parks.add(1);
             self.publish();
-            self.reactor.wait(self, None);
+            self.reactor.wait(self, self.timers.sleep_limit());
             self.remote.inbox.awake();
+            let has_work = || self.has_work() || !self.remote.inbox.is_empty();
+            self.timers.auto_advance(has_work);
         }
         hooks.unpark();
         may_sleep
@@ -244,7 +256,7 @@ impl Local {
         let started = Instant::now();
         loop {
             self.reactor.wait(self, Some(Duration::ZERO));
-            if self.has_work() || !self.remote.inbox.is_empty() {
+            if self.has_work() || !self.remote.inbox.is_empty() || self.timers.fire_due() > 0 {
                 return true;
             }
             if started.elapsed() >= limit {
@@ -267,7 +279,7 @@ impl Local {
     fn publish(&self) {
         self.remote
             .published
-            .publish(&self.counts, self.reactor.len(), 0);
+            .publish(&self.counts, self.reactor.len(), self.timers.len());
     }
 
     // ---- what tasks and wake-ups ask for ----
@@ -356,6 +368,7 @@ impl Local {
             self.take_inbox();
         }
         self.wake_deferred();
+        self.timers.clear_on_exit();
         self.reactor.close(self);
         self.publish();
     }
