@@ -11,13 +11,16 @@
 //! ```
 
 mod descriptor;
+mod faults;
 mod half;
+mod listener;
 mod options;
 mod split;
 mod split_owned;
 mod stream;
 mod transfer;
 
+pub use listener::TcpListener;
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stream::TcpStream;
