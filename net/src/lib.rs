@@ -36,4 +36,4 @@ pub mod tcp;
 pub use addr::ToSocketAddrs;
 pub use lookup::lookup_host;
 #[doc(inline)]
-pub use tcp::{TcpListener, TcpStream};
+pub use tcp::{TcpListener, TcpSocket, TcpStream};

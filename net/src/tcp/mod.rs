@@ -15,12 +15,14 @@ mod faults;
 mod half;
 mod listener;
 mod options;
+mod socket;
 mod split;
 mod split_owned;
 mod stream;
 mod transfer;
 
 pub use listener::TcpListener;
+pub use socket::TcpSocket;
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stream::TcpStream;
