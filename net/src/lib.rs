@@ -15,7 +15,8 @@
 //! Names and behaviour are tokio's wherever tokio has the thing. What differs:
 //!
 //! - Streams have inherent `read`, `read_exact`, `write`, `write_all`, `shutdown` and their
-//!   `poll_*` forms: no trait has to be imported.
+//!   `poll_*` forms: no trait has to be imported. With the feature `futures-io` (on by
+//!   default) streams and halves also have the traits of that crate.
 //! - [`TcpListener::accept`] never fails because the process or the machine ran out of
 //!   descriptors or memory, nor because a client went away: it waits or goes on, and counts.
 //! - `from_std` sets non-blocking mode itself. The default backlog is 4096.
@@ -29,6 +30,8 @@
 //! I8. Peers and the kernel never cause a panic: every outcome of a system call is a value.
 
 mod addr;
+#[cfg(feature = "futures-io")]
+mod futures_io;
 mod lookup;
 mod sys;
 pub mod tcp;
