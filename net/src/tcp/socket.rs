@@ -116,7 +116,7 @@ impl TcpSocket {
         self.ensure_nonblocking()?;
         let bound = self.local_addr().is_ok_and(|local| local.port() != 0);
         let stream = TcpStream::connect_descriptor(self.descriptor, addr).await?;
-        if !bound && stream.is_connected_to_itself() {
+        if !bound && stream.is_connected_to_itself(addr.port()) {
             return Err(Errno::CONNREFUSED.into());
         }
         Ok(stream)

@@ -91,17 +91,20 @@ impl TcpStream {
         let descriptor = Descriptor::new(sys::stream_socket(&address)?);
         let stream = Self::connect_descriptor(descriptor, address).await?;
         // The socket was not bound: if both ends are the same it is the kernel's doing.
-        if stream.is_connected_to_itself() {
+        if stream.is_connected_to_itself(address.port()) {
             return Err(Errno::CONNREFUSED.into());
         }
         Ok(stream)
     }
 
-    /// Tells whether both ends of the connection are this socket.
-    pub(super) fn is_connected_to_itself(&self) -> bool {
-        // Without addresses the peer has reset the connection already. The first read tells.
-        match (self.local_addr(), self.peer_addr()) {
-            (Ok(local), Ok(peer)) => local.port() == peer.port() && local.ip() == peer.ip(),
+    /// Tells whether both ends of the connection to `port` are this socket. One system call,
+    /// unless the ports are the same.
+    pub(super) fn is_connected_to_itself(&self, port: u16) -> bool {
+        // Without an address the peer has reset the connection already. The first read tells.
+        match self.local_addr() {
+            Ok(local) if local.port() == port => self
+                .peer_addr()
+                .is_ok_and(|peer| peer.port() == port && peer.ip() == local.ip()),
             _ => false,
         }
     }

@@ -281,6 +281,22 @@ fn try_accept_does_not_wait() {
 }
 
 #[test]
+fn socket_that_does_not_listen_is_the_callers_error() {
+    run(async {
+        let (domain, kind) = (socket2::Domain::IPV4, socket2::Type::STREAM);
+        let socket = socket2::Socket::new(domain, kind, None).unwrap();
+        let listener = TcpListener::from_std(socket.into()).unwrap();
+        assert_eq!(
+            listener.accept().await.unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        let polled = poll_fn(|cx| listener.poll_accept(cx)).await;
+        assert_eq!(polled.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(listener.accept_errors(), 0);
+    });
+}
+
+#[test]
 fn dropped_accept_loses_no_connection() {
     run(async {
         let listener = listener().await;

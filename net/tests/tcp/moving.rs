@@ -68,7 +68,7 @@ fn stream_that_a_loop_waits_for_can_be_taken_to_another() {
 }
 
 #[test]
-fn standard_stream_is_made_nonblocking_and_comes_back() {
+fn regression_r18_standard_stream_is_made_nonblocking_and_comes_back() {
     run(async {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -125,7 +125,7 @@ fn standard_listener_is_made_nonblocking_and_comes_back() {
 }
 
 #[test]
-fn descriptor_number_that_is_used_again_gets_its_own_events() {
+fn regression_r9_descriptor_number_that_is_used_again_gets_its_own_events() {
     run(async {
         // The next stream takes the number of the one that was just closed, often enough.
         for round in 0..200 {
