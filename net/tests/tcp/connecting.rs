@@ -2,13 +2,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use oneloop_net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::timeout;
 
+use crate::raw::choose_port;
 use crate::support::{in_own_process, listener, open_descriptors, run};
 
 /// An address of this machine where nobody listens.
@@ -143,24 +143,6 @@ fn ipv6_works_where_the_machine_has_it() {
         far.read_exact(&mut buf).await.unwrap();
         assert_eq!(&buf, b"six");
     });
-}
-
-/// Makes the kernel choose the port `port` for a socket that nobody binds. Answers whether this
-/// kernel can (Linux 6.3).
-fn choose_port(socket: &TcpSocket, port: u16) -> bool {
-    const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
-    let range = u32::from(port) << 16 | u32::from(port);
-    // SAFETY: the kernel reads four bytes at the address of a live `u32`.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            IP_LOCAL_PORT_RANGE,
-            (&raw const range).cast(),
-            4,
-        )
-    };
-    result == 0
 }
 
 #[test]

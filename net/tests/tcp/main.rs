@@ -15,6 +15,7 @@ mod halves;
 mod listening;
 mod moving;
 mod options;
+mod raw;
 mod resets;
 mod support;
 mod system_calls;

@@ -1,11 +1,12 @@
 //! Options are read back as they were set.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use oneloop_net::{TcpSocket, TcpStream};
 
+use crate::raw::from_number;
 use crate::support::{listener, pair, run, with_std_peer};
 
 #[test]
@@ -126,8 +127,7 @@ fn sockets_from_elsewhere_are_made_nonblocking() {
         );
 
         let raw = blocking().into_raw_fd();
-        // SAFETY: open, and given away by the line before.
-        let socket = unsafe { TcpSocket::from_raw_fd(raw) };
+        let socket: TcpSocket = from_number(raw);
         let stream = socket.connect(address).await.unwrap();
         assert_eq!(stream.as_raw_fd(), raw);
         assert_eq!(
@@ -137,8 +137,7 @@ fn sockets_from_elsewhere_are_made_nonblocking() {
         listener.accept().await.unwrap();
 
         let raw = TcpSocket::new_v4().unwrap().into_raw_fd();
-        // SAFETY: open, and given away by the line before.
-        drop(unsafe { OwnedFd::from_raw_fd(raw) });
+        drop(from_number::<OwnedFd>(raw));
     });
 }
 

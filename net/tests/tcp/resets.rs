@@ -9,6 +9,7 @@ use oneloop_runtime::io::Interest;
 use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::sleep;
 
+use crate::raw;
 use crate::support::{in_own_process, listener, pair, run, with_std_peer};
 
 /// Closes a connection so that the other end is reset.
@@ -186,8 +187,7 @@ async fn serve(mut stream: TcpStream) {
 #[test]
 fn write_to_a_gone_peer_raises_no_signal() {
     in_own_process("resets::write_to_a_gone_peer_raises_no_signal", || {
-        // SAFETY: sets the default action, runs no handler; no other thread deals with signals.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        raw::restore_default_sigpipe();
         run(async {
             let (mut stream, peer) = with_std_peer().await;
             reset(peer);
