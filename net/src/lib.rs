@@ -1,1 +1,42 @@
-//! placeholder
+//! Sockets on the loop: what an application reads from and writes to.
+//!
+//! Place: called by tasks, calls `oneloop_runtime::io::Source` for readiness and the
+//! operating system through `sys`; runs on any thread that polls a task.
+//!
+//! ```text
+//!  "host:port" -- ToSocketAddrs --> SocketAddr --+--> TcpStream::connect --+
+//!                                                |                         v
+//!                                                +--> TcpListener::accept -> TcpStream
+//!                                                                             |  split, into_split
+//!                                                                             v
+//!                                                                  ReadHalf, WriteHalf
+//! ```
+//!
+//! Names and behaviour are tokio's wherever tokio has the thing. What differs:
+//!
+//! - Streams have inherent `read`, `read_exact`, `write`, `write_all`, `shutdown` and their
+//!   `poll_*` forms: no trait has to be imported. With the feature `futures-io` (on by
+//!   default) streams and halves also have the traits of that crate.
+//! - [`TcpListener::accept`] never fails because the process or the machine ran out of
+//!   descriptors or memory, nor because a client went away: it waits or goes on, and counts.
+//! - `from_std` sets non-blocking mode itself. The default backlog is 4096.
+//! - Closing a socket never blocks the loop, whatever its linger time.
+//! - A connect that the kernel connected to itself fails with `ConnectionRefused`.
+//!
+//! Options without a method here are reached through the descriptor: every type has
+//! [`AsFd`](std::os::fd::AsFd), which is what `socket2::SockRef` and `rustix` take.
+//!
+//! # Invariants
+//! I8. Peers and the kernel never cause a panic: every outcome of a system call is a value.
+
+mod addr;
+#[cfg(feature = "futures-io")]
+mod futures_io;
+mod lookup;
+mod sys;
+pub mod tcp;
+
+pub use addr::ToSocketAddrs;
+pub use lookup::lookup_host;
+#[doc(inline)]
+pub use tcp::{TcpListener, TcpSocket, TcpStream};

@@ -1,0 +1,76 @@
+//! `AsyncRead` and `AsyncWrite` of the futures-io crate for streams and their halves.
+//!
+//! Place: called by code that is generic over those traits, passes everything on to the inherent
+//! methods.
+//!
+//! The inherent methods of the same names win over the traits' extension methods, so importing
+//! `AsyncReadExt` changes nothing for code that uses a stream directly.
+//!
+//! # Why it is so
+//! The traits are also there for `&TcpStream`, as in the smol family: a shared stream can be
+//! read by one task and written by another. Of two tasks that read, only the one that polled
+//! last is woken.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::tcp::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
+
+macro_rules! async_read {
+    ($($reader:ty),+) => {$(
+        impl AsyncRead for $reader {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                (*self).poll_read(cx, buf)
+            }
+
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                (*self).poll_read_vectored(cx, bufs)
+            }
+        }
+    )+};
+}
+
+macro_rules! async_write {
+    ($($writer:ty),+) => {$(
+        impl AsyncWrite for $writer {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                (*self).poll_write(cx, buf)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                (*self).poll_write_vectored(cx, bufs)
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            /// Shuts down the write direction.
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                (*self).poll_shutdown(cx)
+            }
+        }
+    )+};
+}
+
+async_read!(TcpStream, &TcpStream, ReadHalf<'_>, OwnedReadHalf);
+async_write!(TcpStream, &TcpStream, WriteHalf<'_>, OwnedWriteHalf);

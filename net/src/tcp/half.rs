@@ -1,0 +1,334 @@
+//! The methods that borrowed and owned halves have in common.
+//!
+//! Place: used by `split` and `split_owned`; everything is passed on to the stream.
+//!
+//! # Why it is so
+//! Two times two types with the same methods and the same docs. A trait would have to be
+//! imported by the user, and dereferencing to the stream would let a read half write.
+
+/// Gives a type with `fn stream(&self) -> &TcpStream` the methods to read.
+macro_rules! read_half {
+    ($($half:tt)+) => {
+        impl $($half)+ {
+            /// Polls to read into `buf`: [`TcpStream::poll_read`].
+            ///
+            /// # Errors
+            ///
+            /// Those of recv(2), such as `ConnectionReset`.
+            pub fn poll_read(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                self.stream().poll_read(cx, buf)
+            }
+
+            /// Polls to read into memory that need not be initialised:
+            /// [`TcpStream::poll_read_uninit`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read).
+            pub fn poll_read_uninit<'b>(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &'b mut [MaybeUninit<u8>],
+            ) -> Poll<io::Result<&'b mut [u8]>> {
+                self.stream().poll_read_uninit(cx, buf)
+            }
+
+            /// Polls to read into several buffers: [`TcpStream::poll_read_vectored`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read).
+            pub fn poll_read_vectored(
+                &self,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.stream().poll_read_vectored(cx, bufs)
+            }
+
+            /// Polls to copy bytes and leave them to be read: [`TcpStream::poll_peek`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read).
+            pub fn poll_peek(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                self.stream().poll_peek(cx, buf)
+            }
+
+            /// Waits for bytes, copies them and leaves them to be read: [`TcpStream::peek`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read).
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe: nothing is taken out of the stream.
+            pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.stream().peek(buf).await
+            }
+
+            /// Waits for bytes and reads them into `buf`: [`TcpStream::read`]. 0 bytes are the
+            /// end of the stream, unless `buf` is empty.
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read).
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe: if the future is dropped, nothing was read.
+            pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                poll_fn(|cx| self.stream().poll_read(cx, buf)).await
+            }
+
+            /// Waits for bytes and reads them into several buffers:
+            /// [`TcpStream::read_vectored`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read).
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe: if the future is dropped, nothing was read.
+            pub async fn read_vectored(
+                &mut self,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> io::Result<usize> {
+                poll_fn(|cx| self.stream().poll_read_vectored(cx, bufs)).await
+            }
+
+            /// Reads until `buf` is full: [`TcpStream::read_exact`].
+            ///
+            /// # Errors
+            ///
+            /// `UnexpectedEof` if the stream ends before; otherwise as
+            /// [`poll_read`](Self::poll_read).
+            ///
+            /// # Cancel safety
+            ///
+            /// **Not safe**: an unknown number of bytes has been read into `buf`.
+            pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.stream().fill(buf).await
+            }
+
+            /// Waits until the stream is ready for `interest`: [`TcpStream::ready`].
+            ///
+            /// # Errors
+            ///
+            /// If the stream cannot be registered with the loop, or the runtime is gone.
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe.
+            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+                self.stream().ready(interest).await
+            }
+
+            /// Waits until there is something to read: [`TcpStream::readable`].
+            ///
+            /// # Errors
+            ///
+            /// As [`ready`](Self::ready).
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe.
+            pub async fn readable(&self) -> io::Result<()> {
+                self.stream().readable().await
+            }
+
+            /// Reads what is there without waiting: [`TcpStream::try_read`].
+            ///
+            /// # Errors
+            ///
+            /// `WouldBlock` if nothing is there; otherwise those of recv(2).
+            pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.stream().try_read(buf)
+            }
+
+            /// Reads what is there into several buffers without waiting:
+            /// [`TcpStream::try_read_vectored`].
+            ///
+            /// # Errors
+            ///
+            /// As [`try_read`](Self::try_read).
+            pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                self.stream().try_read_vectored(bufs)
+            }
+        }
+
+        half_addresses!($($half)+);
+    };
+}
+
+/// Gives a type with `fn stream(&self) -> &TcpStream` the methods to write, except for
+/// `shutdown`.
+macro_rules! write_half {
+    ($($half:tt)+) => {
+        impl $($half)+ {
+            /// Polls to write from `buf`: [`TcpStream::poll_write`].
+            ///
+            /// # Errors
+            ///
+            /// Those of send(2): `BrokenPipe` or `ConnectionReset` if the peer is gone.
+            pub fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+                self.stream().poll_write(cx, buf)
+            }
+
+            /// Polls to write from several buffers: [`TcpStream::poll_write_vectored`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_write`](Self::poll_write).
+            pub fn poll_write_vectored(
+                &self,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.stream().poll_write_vectored(cx, bufs)
+            }
+
+            /// Waits for room and writes from `buf`: [`TcpStream::write`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_write`](Self::poll_write).
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe: if the future is dropped, nothing was written.
+            pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                poll_fn(|cx| self.stream().poll_write(cx, buf)).await
+            }
+
+            /// Waits for room and writes from several buffers: [`TcpStream::write_vectored`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_write`](Self::poll_write).
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe: if the future is dropped, nothing was written.
+            pub async fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                poll_fn(|cx| self.stream().poll_write_vectored(cx, bufs)).await
+            }
+
+            /// Writes all of `buf`: [`TcpStream::write_all`].
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_write`](Self::poll_write).
+            ///
+            /// # Cancel safety
+            ///
+            /// **Not safe**: an unknown part of `buf` has been written.
+            pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+                self.stream().drain(buf).await
+            }
+
+            /// Does nothing: [`TcpStream::flush`].
+            ///
+            /// # Errors
+            ///
+            /// None.
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe.
+            pub async fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+
+            /// Waits until the stream is ready for `interest`: [`TcpStream::ready`].
+            ///
+            /// # Errors
+            ///
+            /// If the stream cannot be registered with the loop, or the runtime is gone.
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe.
+            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+                self.stream().ready(interest).await
+            }
+
+            /// Waits until something can be written: [`TcpStream::writable`].
+            ///
+            /// # Errors
+            ///
+            /// As [`ready`](Self::ready).
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe.
+            pub async fn writable(&self) -> io::Result<()> {
+                self.stream().writable().await
+            }
+
+            /// Writes as much of `buf` as there is room for: [`TcpStream::try_write`].
+            ///
+            /// # Errors
+            ///
+            /// `WouldBlock` if there is no room; otherwise those of send(2).
+            pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+                self.stream().try_write(buf)
+            }
+
+            /// Writes as much of several buffers as there is room for:
+            /// [`TcpStream::try_write_vectored`].
+            ///
+            /// # Errors
+            ///
+            /// As [`try_write`](Self::try_write).
+            pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                self.stream().try_write_vectored(bufs)
+            }
+        }
+
+        half_addresses!($($half)+);
+    };
+}
+
+/// What both kinds of halves tell about the stream.
+macro_rules! half_addresses {
+    ($($half:tt)+) => {
+        impl $($half)+ {
+            /// Returns the address of the peer.
+            ///
+            /// # Errors
+            ///
+            /// Those of getpeername(2).
+            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+                self.stream().peer_addr()
+            }
+
+            /// Returns the address of this end.
+            ///
+            /// # Errors
+            ///
+            /// Those of getsockname(2).
+            pub fn local_addr(&self) -> io::Result<SocketAddr> {
+                self.stream().local_addr()
+            }
+        }
+
+        impl AsRef<TcpStream> for $($half)+ {
+            fn as_ref(&self) -> &TcpStream {
+                self.stream()
+            }
+        }
+    };
+}
+
+pub(super) use {half_addresses, read_half, write_half};

@@ -1,0 +1,28 @@
+//! TCP: listeners, streams and their halves.
+//!
+//! Place: called by tasks, calls `sys` for the system calls and `oneloop_runtime::io::Source`
+//! for waiting; runs on any thread that polls a task.
+//!
+//! ```text
+//! TcpSocket --bind, listen--> TcpListener --accept--> TcpStream --split------> ReadHalf, WriteHalf
+//!     |                                                  ^      --into_split-> OwnedReadHalf, OwnedWriteHalf
+//!     +----------------------connect---------------------+                        |  reunite
+//!                                                        +------------------------+
+//! ```
+
+mod descriptor;
+mod faults;
+mod half;
+mod listener;
+mod options;
+mod socket;
+mod split;
+mod split_owned;
+mod stream;
+mod transfer;
+
+pub use listener::TcpListener;
+pub use socket::TcpSocket;
+pub use split::{ReadHalf, WriteHalf};
+pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub use stream::TcpStream;

@@ -1,0 +1,21 @@
+//! TCP through the public interface, against the kernel's loopback.
+//!
+//! Every test ends by itself: `support::run` gives it a deadline on the loop, and a watchdog
+//! outside ends the process if the loop itself stands still.
+
+mod accept_faults;
+#[cfg(feature = "futures-io")]
+mod adapters;
+mod bounds;
+mod bytes;
+mod cancel;
+mod closing;
+mod connecting;
+mod halves;
+mod listening;
+mod moving;
+mod options;
+mod raw;
+mod resets;
+mod support;
+mod system_calls;

@@ -1,0 +1,143 @@
+//! What the tests have in common: a runtime with a deadline, pairs of streams, own processes.
+
+use std::future::Future;
+use std::io;
+use std::net::{self, Ipv4Addr};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use oneloop_net::{TcpListener, TcpStream};
+use oneloop_runtime::runtime::{Builder, Runtime};
+use oneloop_runtime::time::timeout;
+
+/// Long enough for a machine that is busy with other tests, short enough to notice a hang.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A runtime of two loops besides the calling thread's.
+pub(crate) fn two_loops() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Runs a test on the main loop of a runtime with two more loops.
+pub(crate) fn run<F: Future>(test: F) -> F::Output {
+    run_on(&two_loops(), test)
+}
+
+/// Runs a test on the main loop of `runtime`, within the deadline.
+pub(crate) fn run_on<F: Future>(runtime: &Runtime, test: F) -> F::Output {
+    let _watchdog = Watchdog::new();
+    runtime.block_on(async { timeout(DEADLINE, test).await.expect("deadline of the test") })
+}
+
+/// Ends the process if it is not dropped in time: a loop that stands still fires no timer.
+pub(crate) struct Watchdog(Option<mpsc::Sender<()>>);
+
+impl Watchdog {
+    pub(crate) fn new() -> Self {
+        let (alive, end) = mpsc::channel();
+        let name = thread::current().name().unwrap_or("unnamed").to_owned();
+        thread::spawn(move || {
+            if end.recv_timeout(2 * DEADLINE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                abort_with(&format!("{name}: the loop stands still"));
+            }
+        });
+        Self(Some(alive))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+fn abort_with(text: &str) -> ! {
+    use io::Write as _;
+    // Nobody can be told if this fails.
+    let _ = writeln!(io::stderr(), "{text}");
+    std::process::abort();
+}
+
+/// Both ends of a connection.
+pub(crate) async fn pair() -> (TcpStream, TcpStream) {
+    let listener = listener().await;
+    let address = listener.local_addr().unwrap();
+    let near = TcpStream::connect(address).await.unwrap();
+    let (far, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, near.local_addr().unwrap());
+    (near, far)
+}
+
+/// A connection whose other end is a blocking socket of the standard library.
+pub(crate) async fn with_std_peer() -> (TcpStream, net::TcpStream) {
+    let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (peer, _) = listener.accept().unwrap();
+    (stream, peer)
+}
+
+/// A listener on a port that the system chose.
+pub(crate) async fn listener() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()
+}
+
+/// Bytes of which every stretch is different.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        })
+        .collect()
+}
+
+/// Runs a test alone in a process of its own: for limits, signals and counts of descriptors.
+/// `name` is the test's full name.
+pub(crate) fn in_own_process(name: &str, test: impl FnOnce()) {
+    if own_process() {
+        let _watchdog = Watchdog::new();
+        return test();
+    }
+    let output = own_command(Command::new(std::env::current_exe().unwrap()), name).output();
+    let output = output.unwrap();
+    assert!(
+        output.status.success(),
+        "{name} in its own process: {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
+
+/// Is this the process that `in_own_process` started?
+pub(crate) fn own_process() -> bool {
+    std::env::var_os(OWN_PROCESS).is_some()
+}
+
+/// Completes a command that ends in this test binary, so that it runs the test `name` alone.
+pub(crate) fn own_command(mut command: Command, name: &str) -> Command {
+    command
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(OWN_PROCESS, "1")
+        .stdin(Stdio::null());
+    command
+}
+
+const OWN_PROCESS: &str = "ONELOOP_TEST_IN_OWN_PROCESS";
+
+/// The descriptors that this process has open.
+pub(crate) fn open_descriptors() -> usize {
+    // One of them belongs to the reading of the directory, every time.
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
