@@ -20,7 +20,9 @@
 //! [`task::spawn_blocking`]: a task that blocks its thread stalls every task of its loop.
 
 #[doc(inline)]
-pub use oneloop_runtime::{io, runtime, task};
+pub use oneloop_net as net;
+#[doc(inline)]
+pub use oneloop_runtime::{io, runtime, task, time};
 #[doc(inline)]
 pub use task::{spawn, spawn_local};
 

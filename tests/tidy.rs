@@ -12,6 +12,12 @@ const NOTE_DISTANCE_MAX: usize = 8;
 
 /// The files that may contain `unsafe`, each argued where it does.
 const UNSAFE_FILES: &[&str] = &[
+    "loom-tests/tests/control.rs",
+    "loom-tests/tests/inbox.rs",
+    "loom-tests/tests/readiness.rs",
+    "net/src/tcp/socket.rs",
+    "net/src/tcp/transfer.rs",
+    "net/tests/tcp/raw.rs",
     "runtime/src/reactor/descriptor.rs",
     "runtime/src/runtime/context.rs",
     "runtime/src/runtime/handle.rs",
@@ -31,6 +37,7 @@ const PROTOCOL_FILES: &[&str] = &[
     "runtime/src/reactor/homes.rs",
     "runtime/src/reactor/readiness.rs",
     "runtime/src/task/control.rs",
+    "runtime/src/time/wheel.rs",
     "runtime/src/worker/doorbell.rs",
     "runtime/src/worker/inbox.rs",
 ];

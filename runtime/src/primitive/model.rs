@@ -21,14 +21,16 @@ pub(crate) mod atomic {
 pub(crate) mod sync {
     use std::sync::PoisonError;
 
+    pub(crate) use loom::sync::{Arc, MutexGuard};
+    pub(crate) use std::sync::Arc as StdArc;
+
     /// Stands for an order that async-task and std's reference counts give, which loom does not
     /// see: a waker that reaches another thread brings along what was written before its making.
     /// It stands at both ends of that way, and nowhere inside a protocol.
     pub(crate) fn order_of_wakers() {
+        // ORDERING: SeqCst, which loom takes for an order between all that pass it.
         super::atomic::fence(super::atomic::Ordering::SeqCst);
     }
-    pub(crate) use loom::sync::{Arc, MutexGuard};
-    pub(crate) use std::sync::Arc as StdArc;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
