@@ -147,7 +147,7 @@ impl<V> Wheel<V> {
     ///
     /// It is never later than the earliest entry. It is exact unless that entry shares a slot above
     /// level 0 with at least [`PEEK_MAX`] others; then it is the start of that slot, where a call
-    /// only cascades. So a wake-up for nothing happens at most once a level, and is shared by many.
+    /// only cascades. So a wake-up for nothing happens at most once a level, and only for many.
     pub(crate) fn next_expiry(&mut self) -> Option<u64> {
         match self.next {
             Next::Never => None,
@@ -164,8 +164,10 @@ impl<V> Wheel<V> {
     /// Hands out one value that is due at tick `now`, with the tick it was armed for. `None` if
     /// nothing else is due; only then has the wheel reached `now`.
     ///
-    /// Values come in the order of their ticks; those of one tick in the order in which they came
-    /// to stand in its slot. A `now` before that of an earlier call counts as that one.
+    /// Values come in the order of their ticks, and those of one tick in the order in which they were
+    /// armed: a slot is cascaded before anything can be armed below it. What was armed for the past
+    /// stands at the tick that had been reached. A `now` before that of an earlier call counts as
+    /// that one.
     pub(crate) fn expire_next(&mut self, now: u64) -> Option<(u64, V)> {
         loop {
             let Some((level, slot, start)) = self.next_slot() else {
