@@ -26,6 +26,15 @@ pub use oneloop_runtime::{io, runtime, task, time};
 #[doc(inline)]
 pub use task::{spawn, spawn_local};
 
+/// How it works, for who wants to change it.
+#[doc = include_str!("../ARCHITECTURE.md")]
+pub mod architecture {}
+
+/// The README's program is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Runs a future to completion on a runtime made for it: one loop for each available core, and a
 /// main loop on this thread. The runtime is shut down when the future is done.
 ///

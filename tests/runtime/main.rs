@@ -10,6 +10,7 @@ mod abort;
 mod block_on;
 mod blocking;
 mod builder;
+mod connections;
 mod coop;
 mod join_set;
 mod local;

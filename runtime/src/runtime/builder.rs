@@ -76,6 +76,16 @@ impl Builder {
         self
     }
 
+    /// As [`enable_all`](Self::enable_all).
+    pub fn enable_io(&mut self) -> &mut Self {
+        self
+    }
+
+    /// As [`enable_all`](Self::enable_all).
+    pub fn enable_time(&mut self) -> &mut Self {
+        self
+    }
+
     /// Sets the number of loops of a multi-thread runtime. Default: the environment variable
     /// `ONELOOP_WORKER_THREADS`, else the cores in the affinity mask, limited by the cgroup CPU
     /// quota. A current-thread runtime always has one.
