@@ -1,4 +1,4 @@
-//! How many loops this process may usefully run, and pinning a thread to a core.
+//! How many loops this process may usefully run, and what a loop's thread asks of the scheduler.
 //!
 //! Place: called by the builder; any thread.
 //!
@@ -13,6 +13,19 @@ use std::io;
 pub(crate) fn available() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+/// Has the kernel end this thread's sleeps on time: by default it may add 50 us to each, to wake
+/// several threads at once (prctl(2), `PR_SET_TIMERSLACK`).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn sleep_precisely() {
+    let nanosecond = std::num::NonZeroU64::MIN;
+    // It fails under a filter of system calls only: then timers are later by the default slack.
+    let _ = rustix::thread::set_current_timer_slack(Some(nanosecond));
+}
+
+/// Nothing: this system adds no slack, or has no way to say so.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn sleep_precisely() {}
 
 /// Pins the calling thread to one core.
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -389,6 +389,7 @@ pub(crate) fn start(
             // works, and `affinity`'s documentation says so.
             let _ = crate::sys::cpus::pin_current_thread(cores[index % cores.len()]);
         }
+        crate::sys::cpus::sleep_precisely();
         let _exit = WorkerExit::new(&shared);
         shared.config.hooks.start();
         {
