@@ -1,0 +1,329 @@
+//! The figures that are cited: oneloop beside its peers in interleaved rounds, medians and ratios
+//! as Markdown.
+//!
+//! Nothing else may run beside it. `ratios --help` tells the options.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "the tables are what it is for")]
+
+use std::env;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use oneloop_benches::child::{LoadProcess, ServerProcess, run_as_child};
+use oneloop_benches::load::Until;
+use oneloop_benches::report::{Samples, Table, ratio};
+use oneloop_benches::runtimes::{
+    Oneloop, OneloopMulti, Runtime, Smol, SmolGlobal, TokioCurrent, TokioMulti,
+};
+use oneloop_benches::servers::Server;
+use oneloop_benches::workloads as work;
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if run_as_child(&arguments)? {
+        return Ok(());
+    }
+    let Some(options) = Options::parse(&arguments)? else {
+        print!("{HELP}");
+        return Ok(());
+    };
+    micro(&options)?;
+    echo(&options)
+}
+
+struct Options {
+    rounds: usize,
+    is_quick: bool,
+    only: String,
+}
+
+impl Options {
+    /// `None` if help is wanted.
+    fn parse(arguments: &[String]) -> io::Result<Option<Self>> {
+        let mut this = Self {
+            rounds: 7,
+            is_quick: false,
+            only: String::new(),
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                let missing = || invalid(&format!("{argument} needs a value"));
+                arguments.next().ok_or_else(missing)
+            };
+            match argument.as_str() {
+                "--rounds" => {
+                    let value = value()?;
+                    let rounds = value.parse().ok().filter(|&rounds| rounds > 0);
+                    this.rounds = rounds.ok_or_else(|| invalid("--rounds needs a number"))?;
+                }
+                "--only" => this.only.clone_from(value()?),
+                "--quick" => this.is_quick = true,
+                "--help" => return Ok(None),
+                other => return Err(invalid(&format!("there is no option {other}"))),
+            }
+        }
+        Ok(Some(this))
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
+    }
+
+    fn rounds(&self) -> usize {
+        if self.is_quick { 1 } else { self.rounds }
+    }
+
+    /// Operations of a workload: enough for some tens of milliseconds, or just some.
+    fn count(&self, count: u64) -> u64 {
+        if self.is_quick {
+            (count / 20).max(2)
+        } else {
+            count
+        }
+    }
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// One workload on one runtime.
+struct Contender {
+    name: &'static str,
+    /// The name of the contender whose figure is put over this one's.
+    against: &'static str,
+    run: Box<dyn Fn(u64) -> io::Result<Duration>>,
+}
+
+/// Operations before the ones that count, on the same runtime.
+fn warm_up(count: u64) -> u64 {
+    (count / 10).max(1)
+}
+
+/// A workload and the runtimes that it is run on.
+struct Workload {
+    name: &'static str,
+    count: u64,
+    /// What one of `count` stands for: figures are for one operation.
+    operations_each: u64,
+    contenders: Vec<Contender>,
+}
+
+/// A workload on a list of runtimes, each beside the form of oneloop that it is compared with.
+macro_rules! contenders {
+    ($work:path, [$($peer:ty => $ours:ty),+ $(,)?]) => {
+        vec![$(Contender {
+            name: <$peer>::NAME,
+            against: <$ours>::NAME,
+            run: Box::new(|count| {
+                let runtime = <$peer>::start()?;
+                $work(&runtime, warm_up(count));
+                Ok($work(&runtime, count))
+            }),
+        }),+]
+    };
+}
+
+macro_rules! on_all {
+    ($work:path) => {
+        contenders!($work, [
+            Oneloop => Oneloop,
+            TokioCurrent => Oneloop,
+            Smol => Oneloop,
+            OneloopMulti => OneloopMulti,
+            TokioMulti => OneloopMulti,
+        ])
+    };
+}
+
+fn workloads() -> Vec<Workload> {
+    let workload = |name, count, operations_each, contenders| Workload {
+        name,
+        count,
+        operations_each,
+        contenders,
+    };
+    let away = contenders!(
+        work::spawn_away,
+        [OneloopMulti => OneloopMulti, TokioMulti => OneloopMulti, SmolGlobal => OneloopMulti]
+    );
+    let mut wakes = on_all!(work::wake_round_trip);
+    wakes.push(Contender {
+        name: "eventfd, two threads",
+        against: OneloopMulti::NAME,
+        run: Box::new(|count| {
+            work::eventfd_round_trip(warm_up(count))?;
+            work::eventfd_round_trip(count)
+        }),
+    });
+    vec![
+        workload("spawn, join", 100_000, 1, on_all!(work::spawn_join)),
+        workload(
+            "spawn 1000, join",
+            200,
+            work::MANY,
+            on_all!(work::spawn_many),
+        ),
+        workload("spawn on another thread, join", 2000, 1, away),
+        workload("yield, 1 task", 200_000, 1, on_all!(work::yield_alone)),
+        workload(
+            "yield, 100 tasks",
+            5000,
+            work::CROWD,
+            on_all!(work::yield_crowd),
+        ),
+        workload("wake round trip, 2 threads", 2000, 1, wakes),
+        workload(
+            "timer, arm and drop",
+            100_000,
+            1,
+            on_all!(work::timer_arm_drop),
+        ),
+        workload("timer, 1 ms", 50, 1, on_all!(work::timer_fire)),
+    ]
+}
+
+fn micro(options: &Options) -> io::Result<()> {
+    let mut table = Table::new(&["workload", "runtime", "ns", "spread %", "oneloop / it"]);
+    let mut is_empty = true;
+    for workload in workloads() {
+        if !options.wants(workload.name) {
+            continue;
+        }
+        is_empty = false;
+        let samples = measure(&workload, options)?;
+        for (contender, own) in workload.contenders.iter().zip(&samples) {
+            let is_against = |other: &Contender| other.name == contender.against;
+            let against = workload.contenders.iter().position(is_against);
+            table.row(&[
+                workload.name.to_owned(),
+                contender.name.to_owned(),
+                format!("{:.0}", own.median()),
+                format!("{:.0}", own.spread_percent()),
+                ratio(against.map(|at| &samples[at]), own),
+            ]);
+        }
+    }
+    if !is_empty {
+        println!("{}", table.as_str());
+    }
+    Ok(())
+}
+
+/// Nanoseconds of one operation, for each contender. They take turns.
+fn measure(workload: &Workload, options: &Options) -> io::Result<Vec<Samples>> {
+    let count = options.count(workload.count);
+    let mut samples = vec![Samples::default(); workload.contenders.len()];
+    for _ in 0..options.rounds() {
+        for (contender, samples) in workload.contenders.iter().zip(&mut samples) {
+            let elapsed = (contender.run)(count)?;
+            let operations = count * workload.operations_each;
+            samples.push(elapsed.as_secs_f64() * 1e9 / operations as f64);
+        }
+    }
+    Ok(samples)
+}
+
+/// Figures of one server in all rounds.
+#[derive(Clone, Default)]
+struct EchoSamples {
+    requests_per_s: Samples,
+    cpu_us: Samples,
+    p99_us: Samples,
+}
+
+fn echo(options: &Options) -> io::Result<()> {
+    let mut table = Table::new(&ECHO_COLUMNS);
+    let mut is_empty = true;
+    for connections in [100, 1000] {
+        let name = format!("echo {MESSAGE_BYTES} B x {connections}");
+        if !options.wants(&name) {
+            continue;
+        }
+        is_empty = false;
+        let samples = measure_echo(connections, options)?;
+        let ours = &samples[0];
+        for (server, own) in Server::ALL.iter().zip(&samples) {
+            table.row(&[
+                name.clone(),
+                server.name().to_owned(),
+                format!("{:.0}", own.requests_per_s.median()),
+                format!("{:.0}", own.requests_per_s.spread_percent()),
+                ratio(Some(&ours.requests_per_s), &own.requests_per_s),
+                format!("{:.2}", own.cpu_us.median()),
+                format!("{:.0}", own.cpu_us.spread_percent()),
+                ratio(Some(&ours.cpu_us), &own.cpu_us),
+                format!("{:.0}", own.p99_us.median()),
+                ratio(Some(&ours.p99_us), &own.p99_us),
+            ]);
+        }
+    }
+    if !is_empty {
+        println!("{}", table.as_str());
+    }
+    Ok(())
+}
+
+/// The figures of each server of [`Server::ALL`]. They take turns.
+fn measure_echo(connections: usize, options: &Options) -> io::Result<Vec<EchoSamples>> {
+    let program = env::current_exe()?;
+    let duration = if options.is_quick { CELL_QUICK } else { CELL };
+    let mut samples = vec![EchoSamples::default(); Server::ALL.len()];
+    for _ in 0..options.rounds() {
+        for (server, samples) in Server::ALL.into_iter().zip(&mut samples) {
+            echo_once(&program, server, connections, duration, samples)?;
+        }
+    }
+    Ok(samples)
+}
+
+fn echo_once(
+    program: &Path,
+    server: Server,
+    connections: usize,
+    duration: Duration,
+    samples: &mut EchoSamples,
+) -> io::Result<()> {
+    let mut server = ServerProcess::start(program, server)?;
+    let mut load = LoadProcess::start(program, server.address(), connections, MESSAGE_BYTES)?;
+    load.run(Until::Elapsed(duration / 10))?;
+    let cpu_before = server.cpu_time()?;
+    let outcome = load.run(Until::Elapsed(duration))?;
+    let cpu = server.cpu_time()? - cpu_before;
+    let requests = outcome.requests as f64;
+    samples
+        .requests_per_s
+        .push(requests / outcome.elapsed.as_secs_f64());
+    samples.cpu_us.push(cpu.as_secs_f64() * 1e6 / requests);
+    samples.p99_us.push(outcome.p99.as_secs_f64() * 1e6);
+    Ok(())
+}
+
+const MESSAGE_BYTES: usize = 64;
+const CELL: Duration = Duration::from_secs(2);
+const CELL_QUICK: Duration = Duration::from_millis(200);
+const ECHO_COLUMNS: [&str; 10] = [
+    "cell",
+    "server",
+    "requests/s",
+    "spread %",
+    "oneloop / it",
+    "CPU us/request",
+    "spread %",
+    "oneloop / it",
+    "p99 us",
+    "oneloop / it",
+];
+const HELP: &str = "\
+ratios [--rounds N] [--quick] [--only NAME]
+
+Measures oneloop beside tokio and smol in interleaved rounds and prints medians, spreads and ratios
+(oneloop's figure over the peer's) as Markdown. Nothing else may run beside it.
+
+  --rounds N   rounds, default 7
+  --quick      one short round, to see that it works; the figures mean nothing
+  --only NAME  the workloads and cells whose name contains NAME
+";

@@ -1,0 +1,301 @@
+//! The runtimes under one trait, each used as its own documentation does.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+/// What the workloads need of a runtime.
+pub trait Runtime: Sync + Sized + 'static {
+    /// The name in tables.
+    const NAME: &'static str;
+    /// Whether tasks run on other threads than the one inside `block_on`.
+    const HAS_WORKERS: bool;
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses threads or descriptors.
+    fn start() -> io::Result<Self>;
+
+    /// Runs a future on this thread.
+    fn block_on<F: Future>(&self, future: F) -> F::Output;
+
+    /// Spawns a task at once; the result waits for it. Inside `block_on` only.
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Lets the other tasks run.
+    fn yield_now() -> impl Future<Output = ()> + Send;
+
+    /// Waits.
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Runs two futures on two threads of the runtime, or on two runtimes of one thread each if
+    /// it has but one. Ends with both.
+    fn run_pair<T, N, F>(&self, near: N, far: F) -> T
+    where
+        T: Send + 'static,
+        N: Future<Output = T> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        thread::scope(|scope| {
+            scope.spawn(move || Self::start().expect(STARTS).block_on(far));
+            self.block_on(near)
+        })
+    }
+}
+
+/// oneloop with one loop, driven inside `block_on`.
+#[derive(Debug)]
+pub struct Oneloop(oneloop::runtime::Runtime);
+
+impl Runtime for Oneloop {
+    const NAME: &'static str = "oneloop current_thread";
+    const HAS_WORKERS: bool = false;
+
+    fn start() -> io::Result<Self> {
+        oneloop::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let task = oneloop::spawn(future);
+        async move { task.await.expect(ENDS_WELL) }
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        oneloop::task::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        oneloop::time::sleep(duration)
+    }
+}
+
+/// oneloop with two loops on threads of their own.
+#[derive(Debug)]
+pub struct OneloopMulti(oneloop::runtime::Runtime);
+
+impl Runtime for OneloopMulti {
+    const NAME: &'static str = "oneloop multi_thread";
+    const HAS_WORKERS: bool = true;
+
+    fn start() -> io::Result<Self> {
+        oneloop::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .enable_all()
+            .build()
+            .map(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Oneloop::spawn(future)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        Oneloop::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        Oneloop::sleep(duration)
+    }
+
+    fn run_pair<T, N, F>(&self, near: N, far: F) -> T
+    where
+        T: Send + 'static,
+        N: Future<Output = T> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let loops = self.0.handle().loop_ids();
+        let far = self.0.handle().spawn_on(loops[1], || far);
+        let near = self.0.handle().spawn_on(loops[0], || near);
+        self.0.block_on(async {
+            far.await.expect(ENDS_WELL);
+            near.await.expect(ENDS_WELL)
+        })
+    }
+}
+
+/// tokio on one thread.
+#[derive(Debug)]
+pub struct TokioCurrent(tokio::runtime::Runtime);
+
+impl Runtime for TokioCurrent {
+    const NAME: &'static str = "tokio current_thread";
+    const HAS_WORKERS: bool = false;
+
+    fn start() -> io::Result<Self> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let task = tokio::spawn(future);
+        async move { task.await.expect(ENDS_WELL) }
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        tokio::task::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
+    }
+}
+
+/// tokio with two workers that steal.
+#[derive(Debug)]
+pub struct TokioMulti(tokio::runtime::Runtime);
+
+impl Runtime for TokioMulti {
+    const NAME: &'static str = "tokio multi_thread";
+    const HAS_WORKERS: bool = true;
+
+    fn start() -> io::Result<Self> {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .enable_all()
+            .build()
+            .map(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        TokioCurrent::spawn(future)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        TokioCurrent::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        TokioCurrent::sleep(duration)
+    }
+
+    /// The root stays on this thread: two tasks would share the worker that wakes them.
+    fn run_pair<T, N, F>(&self, near: N, far: F) -> T
+    where
+        T: Send + 'static,
+        N: Future<Output = T> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.block_on(async {
+            let far = tokio::spawn(far);
+            let result = near.await;
+            far.await.expect(ENDS_WELL);
+            result
+        })
+    }
+}
+
+/// smol's executor on the thread that is inside `block_on`.
+#[derive(Debug)]
+pub struct Smol;
+
+/// smol's example of an executor for the whole program.
+static EXECUTOR: smol::Executor<'static> = smol::Executor::new();
+
+impl Runtime for Smol {
+    const NAME: &'static str = "smol";
+    const HAS_WORKERS: bool = false;
+
+    fn start() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        smol::block_on(EXECUTOR.run(future))
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        EXECUTOR.spawn(future)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        smol::future::yield_now()
+    }
+
+    async fn sleep(duration: Duration) {
+        smol::Timer::after(duration).await;
+    }
+}
+
+/// smol's own executor, on a background thread.
+#[derive(Debug)]
+pub struct SmolGlobal;
+
+impl Runtime for SmolGlobal {
+    const NAME: &'static str = "smol global";
+    const HAS_WORKERS: bool = true;
+
+    fn start() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        smol::block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        smol::spawn(future)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        smol::future::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        Smol::sleep(duration)
+    }
+}
+
+/// Loops or workers of the multi-thread runtimes.
+const WORKERS: usize = 2;
+const STARTS: &str = "the runtime starts";
+const ENDS_WELL: &str = "the task ends without a panic";

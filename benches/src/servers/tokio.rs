@@ -1,0 +1,56 @@
+//! The echo server on tokio.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+
+use super::{ANY_PORT, BUFFER_BYTES};
+
+pub(super) fn run_current(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = bind(announce).await?;
+        accept(listener).await
+    })
+}
+
+/// Accepts on the worker, as the connections are served there.
+pub(super) fn run_multi(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = bind(announce).await?;
+        tokio::spawn(accept(listener)).await?
+    })
+}
+
+async fn bind(announce: impl FnOnce(SocketAddr)) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(ANY_PORT).await?;
+    announce(listener.local_addr()?);
+    Ok(listener)
+}
+
+async fn accept(listener: TcpListener) -> io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        // A connection that breaks ends alone: the load generator reports it.
+        drop(tokio::spawn(echo(stream)));
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let count = stream.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..count]).await?;
+    }
+}
