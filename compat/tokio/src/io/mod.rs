@@ -1,0 +1,1 @@
+//! Traits, adapters and utilities for asynchronous reading and writing.

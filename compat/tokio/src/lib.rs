@@ -1,0 +1,16 @@
+//! A drop-in for tokio 1.x on oneloop: one loop per thread, no work stealing.
+//!
+//! With `[patch.crates-io] tokio = { path = ".../compat/tokio" }` an application and every crate
+//! below it run on oneloop unchanged. Names, signatures and behaviour are tokio's; the differences
+//! by design are listed in the project's README.
+//!
+//! Place: called by applications written for tokio, calls `oneloop` for the loop, tasks, timers
+//! and sockets. `io`, `sync` and the macros are code of this package: they need no loop.
+
+/// Only this package has it: `const _: () = tokio::ONELOOP;` is a compile-time assertion that the
+/// patch is in force.
+pub const ONELOOP: () = ();
+
+pub mod io;
+#[cfg(feature = "sync")]
+pub mod sync;

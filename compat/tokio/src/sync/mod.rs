@@ -1,0 +1,1 @@
+//! Channels, locks and notifications for tasks.
