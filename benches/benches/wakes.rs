@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use oneloop_benches::process::apart;
 use oneloop_benches::runtimes::{Oneloop, OneloopMulti, Runtime, Smol, TokioCurrent, TokioMulti};
 use oneloop_benches::workloads::{eventfd_round_trip, wake_round_trip};
 
 fn on<R: Runtime>(group: &mut BenchmarkGroup<'_, WallTime>) {
-    let runtime = R::start().expect("the runtime starts");
+    let runtime = apart(R::start).expect("the runtime starts on two cores");
     group.bench_function(R::NAME, |bencher| {
         bencher.iter_custom(|count| wake_round_trip(&runtime, count));
     });

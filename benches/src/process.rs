@@ -19,7 +19,50 @@ pub fn cpu_time() -> Duration {
 ///
 /// The system refuses, or there are not so many cores.
 pub fn pin(core: usize) -> io::Result<()> {
-    let allowed = sched_getaffinity(None)?;
+    pin_within(&sched_getaffinity(None)?, core)
+}
+
+/// Starts something with threads of its own on the second core and keeps this thread on the first,
+/// so that two sides of a wake-up never share a core. Ends with the value that is returned.
+///
+/// # Errors
+///
+/// The system refuses, there is one core only, or `start` fails.
+pub fn apart<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Apart)> {
+    let apart = Apart {
+        allowed: sched_getaffinity(None)?,
+    };
+    pin_within(&apart.allowed, FAR_CORE)?;
+    let started = start()?;
+    pin_within(&apart.allowed, NEAR_CORE)?;
+    Ok((started, apart))
+}
+
+/// While it lives, this thread stays on the first core. Made by [`apart`].
+#[derive(Debug)]
+pub struct Apart {
+    allowed: CpuSet,
+}
+
+impl Apart {
+    /// Moves this thread to the second core: for a side that runs on a thread started from here.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn go_far(&self) -> io::Result<()> {
+        pin_within(&self.allowed, FAR_CORE)
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // It was this thread's mask before: only a change of the cgroup can make it fail.
+        let _ = sched_setaffinity(None, &self.allowed);
+    }
+}
+
+fn pin_within(allowed: &CpuSet, core: usize) -> io::Result<()> {
     let chosen = (0..CpuSet::MAX_CPU)
         .filter(|&core| allowed.is_set(core))
         .nth(core);
@@ -30,3 +73,6 @@ pub fn pin(core: usize) -> io::Result<()> {
     only.set(chosen);
     Ok(sched_setaffinity(None, &only)?)
 }
+
+const NEAR_CORE: usize = 0;
+const FAR_CORE: usize = 1;

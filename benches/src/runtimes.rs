@@ -4,6 +4,8 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use crate::process::Apart;
+
 /// What the workloads need of a runtime.
 pub trait Runtime: Sync + Sized + 'static {
     /// The name in tables.
@@ -33,16 +35,27 @@ pub trait Runtime: Sync + Sized + 'static {
     /// Waits.
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Runs two futures on two threads of the runtime, or on two runtimes of one thread each if
-    /// it has but one. Ends with both.
-    fn run_pair<T, N, F>(&self, near: N, far: F) -> T
+    /// Runs one future on this thread and one on another thread: on a worker of the runtime, or
+    /// on a second runtime if it has none. Ends with both. For a runtime that was started
+    /// [`apart`](crate::process::apart), on two cores.
+    fn run_pair<T, N, F>(&self, apart: &Apart, near: N, far: F) -> T
     where
-        T: Send + 'static,
-        N: Future<Output = T> + Send + 'static,
+        N: Future<Output = T>,
         F: Future<Output = ()> + Send + 'static,
     {
+        if Self::HAS_WORKERS {
+            return self.block_on(async {
+                let far = Self::spawn(far);
+                let result = near.await;
+                far.await;
+                result
+            });
+        }
         thread::scope(|scope| {
-            scope.spawn(move || Self::start().expect(STARTS).block_on(far));
+            scope.spawn(move || {
+                apart.go_far().expect(PINS);
+                Self::start().expect(STARTS).block_on(far);
+            });
             self.block_on(near)
         })
     }
@@ -120,21 +133,6 @@ impl Runtime for OneloopMulti {
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
         Oneloop::sleep(duration)
     }
-
-    fn run_pair<T, N, F>(&self, near: N, far: F) -> T
-    where
-        T: Send + 'static,
-        N: Future<Output = T> + Send + 'static,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let loops = self.0.handle().loop_ids();
-        let far = self.0.handle().spawn_on(loops[1], || far);
-        let near = self.0.handle().spawn_on(loops[0], || near);
-        self.0.block_on(async {
-            far.await.expect(ENDS_WELL);
-            near.await.expect(ENDS_WELL)
-        })
-    }
 }
 
 /// tokio on one thread.
@@ -209,21 +207,6 @@ impl Runtime for TokioMulti {
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
         TokioCurrent::sleep(duration)
     }
-
-    /// The root stays on this thread: two tasks would share the worker that wakes them.
-    fn run_pair<T, N, F>(&self, near: N, far: F) -> T
-    where
-        T: Send + 'static,
-        N: Future<Output = T> + Send + 'static,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        self.0.block_on(async {
-            let far = tokio::spawn(far);
-            let result = near.await;
-            far.await.expect(ENDS_WELL);
-            result
-        })
-    }
 }
 
 /// smol's executor on the thread that is inside `block_on`.
@@ -270,7 +253,9 @@ impl Runtime for SmolGlobal {
     const NAME: &'static str = "smol global";
     const HAS_WORKERS: bool = true;
 
+    /// Its thread starts with the first task, on the cores of the thread that spawns it.
     fn start() -> io::Result<Self> {
+        smol::block_on(smol::spawn(async {}));
         Ok(Self)
     }
 
@@ -297,5 +282,6 @@ impl Runtime for SmolGlobal {
 
 /// Loops or workers of the multi-thread runtimes.
 const WORKERS: usize = 2;
+const PINS: &str = "the thread may go to the second core";
 const STARTS: &str = "the runtime starts";
 const ENDS_WELL: &str = "the task ends without a panic";

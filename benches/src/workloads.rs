@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use crate::process::{Apart, apart};
 use crate::runtimes::Runtime;
 use crate::signal::Signal;
 
@@ -46,9 +47,9 @@ pub fn spawn_many<R: Runtime>(runtime: &R, rounds: u64) -> Duration {
     })
 }
 
-/// Spawns a task on another thread and joins it, `count` times: from the root of `block_on`, which
-/// is none of the runtime's workers.
-pub fn spawn_away<R: Runtime>(runtime: &R, count: u64) -> Duration {
+/// Spawns a task on another thread, on another core, and joins it, `count` times: from the root of
+/// `block_on`, which is none of the runtime's workers.
+pub fn spawn_away<R: Runtime>((runtime, _): &(R, Apart), count: u64) -> Duration {
     assert!(R::HAS_WORKERS, "{} has no other thread", R::NAME);
     runtime.block_on(async {
         let start = Instant::now();
@@ -89,8 +90,8 @@ pub fn yield_crowd<R: Runtime>(runtime: &R, rounds: u64) -> Duration {
     })
 }
 
-/// Passes a signal to a task on another thread and back, `count` times.
-pub fn wake_round_trip<R: Runtime>(runtime: &R, count: u64) -> Duration {
+/// Passes a signal to a task on another thread, on another core, and back, `count` times.
+pub fn wake_round_trip<R: Runtime>((runtime, apart): &(R, Apart), count: u64) -> Duration {
     let ping = Arc::new(Signal::default());
     let pong = Arc::new(Signal::default());
     let far = {
@@ -113,7 +114,7 @@ pub fn wake_round_trip<R: Runtime>(runtime: &R, count: u64) -> Duration {
         }
         start.elapsed()
     };
-    runtime.run_pair(near, far)
+    runtime.run_pair(apart, near, far)
 }
 
 /// As [`wake_round_trip`] without a runtime: two threads that block in the read of an eventfd.
@@ -124,8 +125,10 @@ pub fn wake_round_trip<R: Runtime>(runtime: &R, count: u64) -> Duration {
 pub fn eventfd_round_trip(count: u64) -> io::Result<Duration> {
     let ping = eventfd(0, EventfdFlags::CLOEXEC)?;
     let pong = eventfd(0, EventfdFlags::CLOEXEC)?;
+    let ((), apart) = apart(|| Ok(()))?;
     thread::scope(|scope| {
         let far = scope.spawn(|| -> io::Result<()> {
+            apart.go_far()?;
             let mut value = [0; 8];
             for _ in 0..=count {
                 rustix::io::read(&ping, &mut value)?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use oneloop_benches::child::{LoadProcess, ServerProcess, run_as_child};
 use oneloop_benches::load::Until;
+use oneloop_benches::process::apart;
 use oneloop_benches::report::{Samples, Table, ratio};
 use oneloop_benches::runtimes::{
     Oneloop, OneloopMulti, Runtime, Smol, SmolGlobal, TokioCurrent, TokioMulti,
@@ -114,12 +115,12 @@ struct Workload {
 
 /// A workload on a list of runtimes, each beside the form of oneloop that it is compared with.
 macro_rules! contenders {
-    ($work:path, [$($peer:ty => $ours:ty),+ $(,)?]) => {
+    ($work:path, $start:expr, [$($peer:ty => $ours:ty),+ $(,)?]) => {
         vec![$(Contender {
             name: <$peer>::NAME,
             against: <$ours>::NAME,
             run: Box::new(|count| {
-                let runtime = <$peer>::start()?;
+                let runtime = $start(<$peer>::start)?;
                 $work(&runtime, warm_up(count));
                 Ok($work(&runtime, count))
             }),
@@ -128,8 +129,8 @@ macro_rules! contenders {
 }
 
 macro_rules! on_all {
-    ($work:path) => {
-        contenders!($work, [
+    ($work:path, $start:expr) => {
+        contenders!($work, $start, [
             Oneloop => Oneloop,
             TokioCurrent => Oneloop,
             Smol => Oneloop,
@@ -137,6 +138,11 @@ macro_rules! on_all {
             TokioMulti => OneloopMulti,
         ])
     };
+}
+
+/// Starts a runtime whose threads may run on every core.
+fn anywhere<R>(start: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+    start()
 }
 
 fn workloads() -> Vec<Workload> {
@@ -148,9 +154,10 @@ fn workloads() -> Vec<Workload> {
     };
     let away = contenders!(
         work::spawn_away,
+        apart,
         [OneloopMulti => OneloopMulti, TokioMulti => OneloopMulti, SmolGlobal => OneloopMulti]
     );
-    let mut wakes = on_all!(work::wake_round_trip);
+    let mut wakes = on_all!(work::wake_round_trip, apart);
     wakes.push(Contender {
         name: "eventfd, two threads",
         against: OneloopMulti::NAME,
@@ -160,29 +167,39 @@ fn workloads() -> Vec<Workload> {
         }),
     });
     vec![
-        workload("spawn, join", 100_000, 1, on_all!(work::spawn_join)),
+        workload(
+            "spawn, join",
+            100_000,
+            1,
+            on_all!(work::spawn_join, anywhere),
+        ),
         workload(
             "spawn 1000, join",
             200,
             work::MANY,
-            on_all!(work::spawn_many),
+            on_all!(work::spawn_many, anywhere),
         ),
         workload("spawn on another thread, join", 2000, 1, away),
-        workload("yield, 1 task", 200_000, 1, on_all!(work::yield_alone)),
+        workload(
+            "yield, 1 task",
+            200_000,
+            1,
+            on_all!(work::yield_alone, anywhere),
+        ),
         workload(
             "yield, 100 tasks",
             5000,
             work::CROWD,
-            on_all!(work::yield_crowd),
+            on_all!(work::yield_crowd, anywhere),
         ),
         workload("wake round trip, 2 threads", 2000, 1, wakes),
         workload(
             "timer, arm and drop",
             100_000,
             1,
-            on_all!(work::timer_arm_drop),
+            on_all!(work::timer_arm_drop, anywhere),
         ),
-        workload("timer, 1 ms", 50, 1, on_all!(work::timer_fire)),
+        workload("timer, 1 ms", 50, 1, on_all!(work::timer_fire, anywhere)),
     ]
 }
 
