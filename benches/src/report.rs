@@ -26,12 +26,15 @@ impl Samples {
         }
     }
 
-    /// How far the smallest and the largest figure are apart, in percent of the median.
+    /// How far the quarter points are apart, in percent of the median: half of the figures lie
+    /// within.
     #[must_use]
     pub fn spread_percent(&self) -> f64 {
-        let smallest = self.0.iter().copied().fold(f64::INFINITY, f64::min);
-        let largest = self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        100.0 * (largest - smallest) / self.median()
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let quarter = sorted.len() / 4;
+        let ends = sorted.get(quarter).zip(sorted.iter().nth_back(quarter));
+        ends.map_or(f64::NAN, |(low, high)| 100.0 * (high - low) / self.median())
     }
 }
 
@@ -88,6 +91,10 @@ mod tests {
         let samples = Samples(vec![3.0, 1.0, 2.0]);
         assert_eq!(samples.median(), 2.0);
         assert_eq!(samples.spread_percent(), 100.0);
+        assert_eq!(
+            Samples(vec![90.0, 4.0, 1.0, 5.0, 6.0]).spread_percent(),
+            40.0
+        );
         assert_eq!(Samples(vec![4.0, 1.0, 2.0, 3.0]).median(), 2.5);
     }
 

@@ -284,44 +284,63 @@ fn echo(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// The figures of each server of [`Server::ALL`]. They take turns.
+/// The figures of each server of [`Server::ALL`].
+///
+/// In a round all servers are started anew, because where a process lies in memory is worth some
+/// percent. They take turns in slices: the machine's speed drifts within seconds, so what is
+/// compared has to lie within less than that.
 fn measure_echo(connections: usize, options: &Options) -> io::Result<Vec<EchoSamples>> {
     let program = env::current_exe()?;
-    let duration = if options.is_quick { CELL_QUICK } else { CELL };
+    let slices = if options.is_quick { 1 } else { SLICES };
     let mut samples = vec![EchoSamples::default(); Server::ALL.len()];
     for _ in 0..options.rounds() {
-        for (server, samples) in Server::ALL.into_iter().zip(&mut samples) {
-            echo_once(&program, server, connections, duration, samples)?;
+        let start = |server| Contest::start(&program, server, connections);
+        let mut contests = Server::ALL
+            .into_iter()
+            .map(start)
+            .collect::<io::Result<Vec<_>>>()?;
+        for _ in 0..slices {
+            for (contest, samples) in contests.iter_mut().zip(&mut samples) {
+                contest.slice(samples)?;
+            }
         }
     }
     Ok(samples)
 }
 
-fn echo_once(
-    program: &Path,
-    server: Server,
-    connections: usize,
-    duration: Duration,
-    samples: &mut EchoSamples,
-) -> io::Result<()> {
-    let mut server = ServerProcess::start(program, server)?;
-    let mut load = LoadProcess::start(program, server.address(), connections, MESSAGE_BYTES)?;
-    load.run(Until::Elapsed(duration / 10))?;
-    let cpu_before = server.cpu_time()?;
-    let outcome = load.run(Until::Elapsed(duration))?;
-    let cpu = server.cpu_time()? - cpu_before;
-    let requests = outcome.requests as f64;
-    samples
-        .requests_per_s
-        .push(requests / outcome.elapsed.as_secs_f64());
-    samples.cpu_us.push(cpu.as_secs_f64() * 1e6 / requests);
-    samples.p99_us.push(outcome.p99.as_secs_f64() * 1e6);
-    Ok(())
+/// A server and the load on it. Both sleep between slices.
+struct Contest {
+    server: ServerProcess,
+    load: LoadProcess,
+}
+
+impl Contest {
+    fn start(program: &Path, server: Server, connections: usize) -> io::Result<Self> {
+        let server = ServerProcess::start(program, server)?;
+        let mut load = LoadProcess::start(program, server.address(), connections, MESSAGE_BYTES)?;
+        load.run(Until::Elapsed(SLICE))?;
+        Ok(Self { server, load })
+    }
+
+    fn slice(&mut self, samples: &mut EchoSamples) -> io::Result<()> {
+        self.load.run(Until::Elapsed(SLICE / 10))?;
+        let cpu_before = self.server.cpu_time()?;
+        let outcome = self.load.run(Until::Elapsed(SLICE))?;
+        let cpu = self.server.cpu_time()? - cpu_before;
+        let requests = outcome.requests as f64;
+        samples
+            .requests_per_s
+            .push(requests / outcome.elapsed.as_secs_f64());
+        samples.cpu_us.push(cpu.as_secs_f64() * 1e6 / requests);
+        samples.p99_us.push(outcome.p99.as_secs_f64() * 1e6);
+        Ok(())
+    }
 }
 
 const MESSAGE_BYTES: usize = 64;
-const CELL: Duration = Duration::from_secs(2);
-const CELL_QUICK: Duration = Duration::from_millis(200);
+/// Long enough that a thousand connections have some hundred turns each.
+const SLICE: Duration = Duration::from_millis(200);
+const SLICES: usize = 9;
 const ECHO_COLUMNS: [&str; 10] = [
     "cell",
     "server",
