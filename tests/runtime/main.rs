@@ -7,6 +7,7 @@
 )]
 
 mod abort;
+mod block_in_place;
 mod block_on;
 mod blocking;
 mod builder;
@@ -14,6 +15,7 @@ mod connections;
 mod coop;
 mod join_set;
 mod local;
+mod local_set;
 mod misuse;
 mod panics;
 mod placement;

@@ -12,5 +12,17 @@
 pub const ONELOOP: () = ();
 
 pub mod io;
+#[cfg(feature = "rt")]
+pub mod runtime;
+#[cfg(not(feature = "rt"))]
+mod runtime {
+    pub(crate) mod context;
+}
 #[cfg(feature = "sync")]
 pub mod sync;
+pub mod task;
+#[cfg(feature = "time")]
+pub mod time;
+
+#[cfg(feature = "rt")]
+pub use task::spawn;

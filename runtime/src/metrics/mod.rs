@@ -36,6 +36,8 @@ pub(crate) struct Counts {
     pub(crate) turns: Count,
     pub(crate) polls: Count,
     pub(crate) parks: Count,
+    pub(crate) unparks: Count,
+    pub(crate) busy_ns: Count,
     pub(crate) local_wakes: Count,
     pub(crate) messages: Count,
     pub(crate) source_moves: Count,
@@ -55,6 +57,8 @@ pub(crate) struct Published {
     turns: Counter,
     polls: Counter,
     parks: Counter,
+    unparks: Counter,
+    busy_ns: Counter,
     local_wakes: Counter,
     messages: Counter,
     source_moves: Counter,
@@ -75,6 +79,8 @@ impl Published {
             (&self.turns, counts.turns.get()),
             (&self.polls, counts.polls.get()),
             (&self.parks, counts.parks.get()),
+            (&self.unparks, counts.unparks.get()),
+            (&self.busy_ns, counts.busy_ns.get()),
             (&self.local_wakes, counts.local_wakes.get()),
             (&self.messages, counts.messages.get()),
             (&self.source_moves, counts.source_moves.get()),
@@ -99,10 +105,13 @@ impl Published {
         }
     }
 
-    pub(crate) fn snapshot(&self, id: LoopId) -> LoopMetrics {
+    pub(crate) fn snapshot(&self, id: LoopId, inbox_depth: usize) -> LoopMetrics {
         let read = |counter: &Counter| counter.load(Ordering::Relaxed);
         LoopMetrics {
             id,
+            inbox_depth: inbox_depth as u64,
+            busy: Duration::from_nanos(read(&self.busy_ns)),
+            unparks: read(&self.unparks),
             live_tasks: read(&self.live_tasks),
             sources: read(&self.sources),
             timers: read(&self.timers),
@@ -127,6 +136,13 @@ impl Published {
 pub struct LoopMetrics {
     /// Which loop.
     pub id: LoopId,
+    /// Messages from other threads that wait now: spawns and wake-ups for the most part.
+    pub inbox_depth: u64,
+    /// Time in which the loop did not sleep.
+    pub busy: Duration,
+    /// Times the loop came back from a sleep: as many as [`parks`](Self::parks), or one less while
+    /// it sleeps.
+    pub unparks: u64,
     /// Tasks that live on this loop now.
     pub live_tasks: u64,
     /// Descriptors registered with this loop now.

@@ -81,7 +81,7 @@ pub(crate) mod sync {
 }
 
 pub(crate) mod thread {
-    pub(crate) use loom::thread::JoinHandle;
+    pub(crate) use loom::thread::{JoinHandle, yield_now};
 
     pub(crate) fn spawn_named<F>(
         _name: String,

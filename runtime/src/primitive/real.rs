@@ -78,7 +78,7 @@ pub(crate) mod sync {
 }
 
 pub(crate) mod thread {
-    pub(crate) use std::thread::JoinHandle;
+    pub(crate) use std::thread::{JoinHandle, yield_now};
 
     /// Starts a thread with the given name and, where given, stack size in bytes.
     pub(crate) fn spawn_named<F>(

@@ -19,7 +19,7 @@ use super::ready_future::ReadyFuture;
 use super::{Descriptor, Direction, Interest, Message, Ready};
 use crate::context;
 use crate::primitive::sync::Arc;
-use crate::runtime::Handle;
+use crate::runtime::{Handle, runtime_is_gone};
 use crate::sys::SHORT_TRANSFER_DRAINS;
 use crate::task::coop;
 use crate::worker::{self, Local};
@@ -328,11 +328,10 @@ pub(super) fn wait_remotely(
     {
         return Ok(());
     }
-    handle.any_remote().send(message()).map_err(|_| shut_down())
-}
-
-pub(crate) fn shut_down() -> io::Error {
-    io::Error::other("the oneloop runtime of this source has shut down")
+    handle
+        .any_remote()
+        .send(message())
+        .map_err(|_| runtime_is_gone())
 }
 
 fn clearable(direction: Direction) -> u64 {

@@ -20,19 +20,27 @@ use crate::primitive::sync::{Arc, Mutex, StdArc, order_of_wakers};
 use crate::task::{self, JoinHandle, coop};
 use crate::worker::{Local, Message, Remote, Role};
 
-/// Runs the future on a main loop of its own.
+/// Runs the future on a main loop of its own; inside `block_in_place` on the loop of this thread,
+/// whose tasks run meanwhile.
 #[track_caller]
 pub(super) fn on_main_loop<F: Future>(handle: &Handle, future: F) -> F::Output {
     let _driving = Driving::begin();
     let _entered = handle.enter();
-    let main_loop = MainLoop::take(handle.shared());
     let mut future = Some(Box::pin(future));
-    let output = drive(
-        main_loop.local(),
-        AfterRoot::EndLocalTasks,
-        &mut future,
-        || false,
-    );
+    let output = context::with_local(|local| match local {
+        Some(local) if Arc::ptr_eq(local.shared(), handle.shared()) => {
+            drive(local, AfterRoot::KeepLocalTasks, &mut future, || false)
+        }
+        _ => {
+            let main_loop = MainLoop::take(handle.shared());
+            drive(
+                main_loop.local(),
+                AfterRoot::EndLocalTasks,
+                &mut future,
+                || false,
+            )
+        }
+    });
     output.expect("only another loop interrupts")
 }
 
@@ -134,6 +142,7 @@ impl Core {
 
     /// Ends all tasks on this thread.
     pub(super) fn close(&self, handle: &Handle) {
+        handle.shared().begin_shutdown();
         let local = {
             let mut seat = self.seat.lock();
             seat.is_closed = true;
@@ -264,10 +273,10 @@ fn drive<F: Future>(
     interrupted: impl Fn() -> bool,
 ) -> Option<F::Output> {
     let _running = RunningLoop::enter(local);
+    let _root = local.begin_root();
     let _end = (after_root == AfterRoot::EndLocalTasks).then(|| EndLocalTasks(local));
     let waker = RootWaker::of(local);
     let mut cx = Context::from_waker(&waker);
-    local.wake_root();
     loop {
         if local.take_root_woken() {
             if interrupted() {

@@ -1,16 +1,17 @@
 //! How a runtime is made.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::block_on::{AfterRoot, Core};
 use super::handle::RuntimeFlavor;
-use super::shared::Hook;
-use super::shutdown::{Alive, Workers};
+use super::shared::{Hook, Parts};
+use super::shutdown::Workers;
 use super::{Config, Handle, Hooks, Kind, LocalOptions, LocalRuntime, Placement, Runtime, Shared};
 use crate::blocking::Pool;
-use crate::primitive::sync::{Arc, Mutex, StdArc};
+use crate::primitive::sync::{Arc, StdArc};
 use crate::sys::cpus;
 use crate::time::Clock;
 use crate::worker::{self, Local, Remote, Role};
@@ -41,6 +42,7 @@ pub struct Builder {
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
     start_paused: bool,
+    user_data: Option<StdArc<dyn Any + Send + Sync>>,
 }
 
 impl Builder {
@@ -68,6 +70,7 @@ impl Builder {
             max_blocking_threads: BLOCKING_THREADS_MAX,
             thread_keep_alive: KEEP_ALIVE,
             start_paused: false,
+            user_data: None,
         }
     }
 
@@ -225,6 +228,13 @@ impl Builder {
         self
     }
 
+    /// Keeps a value with the runtime, for code above it that gets hold of a handle: see
+    /// [`Handle::user_data`]. Default: none.
+    pub fn user_data<T: Any + Send + Sync>(&mut self, data: T) -> &mut Self {
+        self.user_data = Some(StdArc::new(data));
+        self
+    }
+
     /// Makes the runtime, and starts its workers.
     ///
     /// # Errors
@@ -266,7 +276,7 @@ impl Builder {
 
     fn build_core(&self, after_root: AfterRoot) -> io::Result<(Handle, Core)> {
         let remote = Arc::new(Remote::new()?);
-        let shared = Arc::new(self.shared(vec![Arc::clone(&remote)]));
+        let shared = Arc::new(self.shared(vec![Arc::clone(&remote)], after_root));
         let local = Local::new(remote, Arc::clone(&shared), Role::Worker);
         Ok((Handle::from_shared(shared), Core::new(local, after_root)))
     }
@@ -276,7 +286,7 @@ impl Builder {
         let loops = (0..count)
             .map(|_| Remote::new().map(Arc::new))
             .collect::<Result<_, _>>()?;
-        let shared = Arc::new(self.shared(loops));
+        let shared = Arc::new(self.shared(loops, AfterRoot::EndLocalTasks));
         let mut threads = Vec::with_capacity(count);
         for (index, remote) in shared.loops.iter().enumerate() {
             shared.alive.add();
@@ -298,7 +308,7 @@ impl Builder {
         })
     }
 
-    fn shared(&self, loops: Vec<Arc<Remote>>) -> Shared {
+    fn shared(&self, loops: Vec<Arc<Remote>>, after_root: AfterRoot) -> Shared {
         let config = Config {
             thread_name: StdArc::clone(&self.thread_name),
             stack_size: self.stack_size,
@@ -307,20 +317,16 @@ impl Builder {
             busy_poll: self.busy_poll,
             affinity: self.affinity.clone(),
             placement: self.placement,
+            user_data: self.user_data.clone(),
         };
-        Shared {
-            config,
-            flavor: self.flavor,
+        let can_pause = self.flavor == RuntimeFlavor::CurrentThread;
+        let parts = Parts {
             loops,
             blocking: Pool::new(self.max_blocking_threads, self.thread_keep_alive),
-            clock: Arc::new(Clock::new(
-                self.flavor == RuntimeFlavor::CurrentThread,
-                self.start_paused,
-            )),
-            started: Instant::now(),
-            alive: Alive::new(),
-            spare_loops: Mutex::new(Some(Vec::new())),
-        }
+            clock: Arc::new(Clock::new(can_pause, self.start_paused)),
+            is_local: after_root == AfterRoot::KeepLocalTasks,
+        };
+        Shared::new(config, self.flavor, parts)
     }
 
     fn loop_count(&self) -> io::Result<usize> {

@@ -249,3 +249,30 @@ impl Drop for Driving {
 pub(crate) fn is_driving() -> bool {
     BLOCKING_FORBIDDEN.try_with(Cell::get).unwrap_or(false)
 }
+
+/// Lets this thread block although it drives async code, until dropped.
+#[derive(Debug)]
+pub(crate) struct MayBlock(());
+
+impl MayBlock {
+    pub(crate) fn begin() -> Self {
+        BLOCKING_FORBIDDEN.with(|cell| cell.set(false));
+        Self(())
+    }
+}
+
+impl Drop for MayBlock {
+    fn drop(&mut self) {
+        BLOCKING_FORBIDDEN.with(|cell| cell.set(true));
+    }
+}
+
+/// Whether the loop of this thread, if it runs one, is one of several, and no set of local tasks
+/// is being polled on it.
+pub(crate) fn may_block_in_place() -> bool {
+    let in_set = crate::task::in_local_set();
+    let among_others = with_local(|local| {
+        local.is_none_or(|local| local.shared().flavor == super::RuntimeFlavor::MultiThread)
+    });
+    among_others && !in_set
+}

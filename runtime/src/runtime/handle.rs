@@ -1,5 +1,8 @@
 //! A runtime, from any thread.
 
+use std::any::Any;
+use std::num::NonZeroUsize;
+
 use super::block_on::on_main_loop;
 use super::context::{self, EnterGuard, TryCurrentError};
 use super::{RuntimeMetrics, Shared};
@@ -65,6 +68,19 @@ impl Handle {
     /// If there is none, or if the thread is ending.
     pub fn try_current() -> Result<Self, TryCurrentError> {
         context::try_handle()
+    }
+
+    /// Calls `f` with the runtime that was entered last on this thread, without the cost of a clone.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_current`](Self::try_current).
+    ///
+    /// # Panics
+    ///
+    /// If `f` enters a runtime or leaves one.
+    pub fn with_current<R>(f: impl FnOnce(&Self) -> R) -> Result<R, TryCurrentError> {
+        context::with_handle(f)
     }
 
     /// Enters the runtime on this thread until the guard is dropped: `spawn`, sockets and timers
@@ -212,6 +228,46 @@ impl Handle {
         self.shared.flavor
     }
 
+    /// The value that the builder was given for this runtime, if it is of this type: see
+    /// [`Builder::user_data`](super::Builder::user_data).
+    #[must_use]
+    pub fn user_data<T: Any>(&self) -> Option<&T> {
+        let data: &(dyn Any + Send + Sync) = self.shared.config.user_data.as_deref()?;
+        data.downcast_ref()
+    }
+
+    /// Whether the runtime has begun to shut down.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.shared.is_shut_down()
+    }
+
+    /// A number that no other runtime of the process has while this one exists.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
+    pub fn id(&self) -> NonZeroUsize {
+        let address = Arc::as_ptr(&self.shared).addr();
+        NonZeroUsize::new(address).expect("nothing lies at address 0")
+    }
+
+    /// Whether this is the runtime of a [`LocalRuntime`](super::LocalRuntime).
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.shared.is_local
+    }
+
+    /// The number of the loop that this thread drives, in the order of
+    /// [`loop_ids`](Self::loop_ids). None on threads that drive no such loop: outside a runtime, in
+    /// the blocking pool, and inside `block_on` of a multi-thread runtime.
+    #[must_use]
+    pub fn current_loop() -> Option<usize> {
+        context::with_local(|local| {
+            let local = local?;
+            let mut loops = local.shared().loops.iter();
+            loops.position(|remote| local.is(remote))
+        })
+    }
+
     /// The loops that run tasks. Their number does not change.
     #[must_use]
     pub fn loop_ids(&self) -> Vec<LoopId> {
@@ -222,8 +278,10 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> RuntimeMetrics {
         let (blocking_threads, blocking_queue) = self.shared.blocking.size();
-        let snapshot =
-            |remote: &Arc<Remote>| -> LoopMetrics { remote.published.snapshot(remote.id()) };
+        let snapshot = |remote: &Arc<Remote>| -> LoopMetrics {
+            let inbox_depth = remote.inbox_depth();
+            remote.published.snapshot(remote.id(), inbox_depth)
+        };
         RuntimeMetrics {
             loops: self.shared.loops.iter().map(snapshot).collect(),
             blocking_threads,

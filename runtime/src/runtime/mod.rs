@@ -26,7 +26,8 @@ pub use handle::{Handle, RuntimeFlavor};
 pub use local_runtime::{LocalOptions, LocalRuntime};
 pub use placement::Placement;
 pub(crate) use shared::{Config, Hooks, Shared};
-pub(crate) use shutdown::WorkerExit;
+pub use shutdown::is_shutdown_error;
+pub(crate) use shutdown::{WorkerExit, runtime_is_gone};
 
 pub use crate::metrics::{LoopMetrics, RuntimeMetrics};
 pub use crate::worker::LoopId;

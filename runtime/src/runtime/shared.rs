@@ -1,5 +1,6 @@
 //! What the handles of a runtime share.
 
+use std::any::Any;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use super::placement::Placement;
 use super::shutdown::Alive;
 use crate::blocking::Pool;
 use crate::contain::contained;
+use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc};
 use crate::time::Clock;
 use crate::worker::{Local, Remote};
@@ -22,16 +24,50 @@ pub(crate) struct Shared {
     pub(crate) blocking: Pool,
     pub(crate) clock: Arc<Clock>,
     pub(crate) started: Instant,
+    /// Whether this is a [`LocalRuntime`](super::LocalRuntime)'s.
+    pub(crate) is_local: bool,
+    is_closing: AtomicBool,
     pub(super) alive: Alive,
     /// Main loops that are not in use. None once the runtime has shut down.
     pub(super) spare_loops: Mutex<Option<Vec<Local>>>,
 }
 
 impl Shared {
+    /// A runtime that begins.
+    pub(super) fn new(config: Config, flavor: RuntimeFlavor, parts: Parts) -> Self {
+        Self {
+            config,
+            flavor,
+            loops: parts.loops,
+            blocking: parts.blocking,
+            clock: parts.clock,
+            started: Instant::now(),
+            is_local: parts.is_local,
+            is_closing: AtomicBool::new(false),
+            alive: Alive::new(),
+            spare_loops: Mutex::new(Some(Vec::new())),
+        }
+    }
+
     /// Whether the loops have been told to end.
     pub(crate) fn is_shut_down(&self) -> bool {
-        self.spare_loops.lock().is_none()
+        // ORDERING: Acquire, pairs with `begin_shutdown`: who sees the end sees what led to it.
+        self.is_closing.load(Ordering::Acquire)
     }
+
+    /// The loops are about to be told to end.
+    pub(super) fn begin_shutdown(&self) {
+        // ORDERING: Release, pairs with `is_shut_down`.
+        self.is_closing.store(true, Ordering::Release);
+    }
+}
+
+/// What the builder has made for a runtime.
+pub(super) struct Parts {
+    pub(super) loops: Vec<Arc<Remote>>,
+    pub(super) blocking: Pool,
+    pub(super) clock: Arc<Clock>,
+    pub(super) is_local: bool,
 }
 
 /// The builder's options, as the loops read them.
@@ -43,6 +79,7 @@ pub(crate) struct Config {
     pub(crate) busy_poll: Option<Duration>,
     pub(crate) affinity: Option<Vec<usize>>,
     pub(crate) placement: Placement,
+    pub(crate) user_data: Option<StdArc<dyn Any + Send + Sync>>,
 }
 
 impl fmt::Debug for Config {

@@ -1,7 +1,9 @@
-//! The end of a multi-thread runtime.
+//! The end of a runtime.
 //!
 //! Place: called by `Runtime` on the thread that drops it; the workers count themselves out.
 
+use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::Shared;
@@ -31,6 +33,7 @@ impl Workers {
     /// Tells the loops to end. Each ends its own tasks, on its own thread.
     pub(super) fn stop(&mut self, shared: &Shared) {
         self.are_stopped = true;
+        shared.begin_shutdown();
         for remote in &shared.loops {
             // Refused: it has ended already.
             let _ = remote.send(Message::Stop);
@@ -114,3 +117,27 @@ impl Drop for WorkerExit {
 pub(super) fn deadline(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
+
+/// The error of an operation that needs a loop of a runtime that has shut down.
+pub(crate) fn runtime_is_gone() -> io::Error {
+    io::Error::other(RuntimeIsGone)
+}
+
+/// Whether an operation failed because its runtime has shut down.
+#[must_use]
+pub fn is_shutdown_error(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<RuntimeIsGone>())
+}
+
+#[derive(Debug)]
+struct RuntimeIsGone;
+
+impl fmt::Display for RuntimeIsGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the oneloop runtime of this source has shut down")
+    }
+}
+
+impl std::error::Error for RuntimeIsGone {}

@@ -1,6 +1,6 @@
 //! Spawning with a name and a class.
 
-use super::{Home, JoinHandle, Options, create, send_home};
+use super::{Home, JoinHandle, Options, create, local_set, send_home};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
@@ -107,14 +107,15 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    if size_of::<F>() > FUTURE_BYTES_MAX {
-        return spawn_local_boxed(Box::pin(future), options);
-    }
-    spawn_local_boxed(future, options)
+    local_set::with_current(|set| match set {
+        Some(set) => set.spawn(future, options),
+        None if size_of::<F>() > FUTURE_BYTES_MAX => spawn_on_this_loop(Box::pin(future), options),
+        None => spawn_on_this_loop(future, options),
+    })
 }
 
 #[track_caller]
-fn spawn_local_boxed<F>(future: F, options: Options) -> JoinHandle<F::Output>
+fn spawn_on_this_loop<F>(future: F, options: Options) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,

@@ -119,6 +119,33 @@ pub async fn consume_budget() {
 }
 
 pin_project! {
+    /// A future that charges the budget for its result. Made by [`cooperative`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Coop<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Coop<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let budget = ready!(poll_proceed(cx));
+        let output = ready!(self.project().future.poll(cx));
+        budget.made_progress();
+        Poll::Ready(output)
+    }
+}
+
+/// Makes a leaf future of one that does not know the budget: it waits while there is none, and
+/// its result takes one operation.
+pub fn cooperative<F: Future>(future: F) -> Coop<F> {
+    Coop { future }
+}
+
+pin_project! {
     /// A future that is polled without a budget. Made by [`unconstrained`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]

@@ -177,7 +177,10 @@ impl<T: 'static> JoinSet<T> {
         self.insert(super::spawn_blocking(function))
     }
 
-    fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
+    /// Puts a task that was spawned by other means into the set: by a
+    /// [`task::Builder`](super::Builder), on a [`LocalSet`](super::LocalSet), on another runtime's
+    /// blocking pool.
+    pub fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
         let abort = handle.abort_handle();
         let entry = self.tasks.vacant_entry();
         let key = entry.key();

@@ -21,6 +21,7 @@
 //! spares async-task a reference count at each wake-up; the home is in the metadata.
 
 mod abort;
+mod block_in_place;
 mod builder;
 pub mod control;
 pub mod coop;
@@ -28,6 +29,7 @@ mod error;
 mod id;
 mod join;
 mod join_set;
+mod local_set;
 mod spawned;
 mod yield_now;
 
@@ -35,6 +37,7 @@ use std::cell::Cell;
 use std::panic::Location;
 
 pub use abort::AbortHandle;
+pub use block_in_place::block_in_place;
 pub(crate) use builder::FUTURE_BYTES_MAX;
 pub use builder::{Builder, Class};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
@@ -42,6 +45,7 @@ pub use error::JoinError;
 pub use id::Id;
 pub use join::JoinHandle;
 pub use join_set::JoinSet;
+pub use local_set::{LocalEnterGuard, LocalSet};
 pub use yield_now::yield_now;
 
 use crate::context;
@@ -49,6 +53,7 @@ use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
 use crate::worker::{LiveKey, LoopId, Message, NOT_LIVE, Remote};
 use control::Control;
+use local_set::SetRemote;
 use spawned::Spawned;
 
 /// A task that is ready to be polled.
@@ -75,6 +80,8 @@ struct Name(String);
 #[derive(Debug, Clone)]
 pub(crate) enum Home {
     Loop(Arc<Remote>),
+    /// A set of local tasks, inside another future.
+    Set(Arc<SetRemote>),
     /// A job of the blocking pool: it is polled once, by a thread of the pool.
     Blocking,
 }
@@ -164,8 +171,10 @@ where
 
 /// Sends a task that was woken to its home.
 fn schedule(runnable: Runnable) {
-    let Home::Loop(home) = &runnable.metadata().home else {
-        unreachable!("a job of the blocking pool finishes in its first poll");
+    let home = match &runnable.metadata().home {
+        Home::Loop(home) => home,
+        Home::Set(set) => return schedule_in_set(&Arc::clone(set), runnable),
+        Home::Blocking => unreachable!("a job of the blocking pool finishes in its first poll"),
     };
     let here = context::with_local(|local| local.is_some_and(|local| local.is(home)));
     if here {
@@ -178,6 +187,14 @@ fn schedule(runnable: Runnable) {
         // The inbox closes when no future of the loop exists any more, so nothing is woken then.
         debug_assert!(refused.is_ok(), "a live task outlived its loop (I1)");
     }
+}
+
+/// The clone that the caller holds keeps the set's waker alive: once the task is in the inbox, the
+/// set may finish it and end before this thread has rung.
+fn schedule_in_set(set: &Arc<SetRemote>, runnable: Runnable) {
+    let refused = set.send(runnable);
+    // The inbox closes when no future of the set exists any more, so nothing is woken then.
+    debug_assert!(refused.is_ok(), "a live task outlived its set (I1)");
 }
 
 const STILL_HERE: &str = "the loop of this thread was there a line above";
@@ -215,7 +232,8 @@ where
     Handle::current().spawn(future)
 }
 
-/// Spawns a task on the loop of this thread. The future need not be `Send`.
+/// Spawns a task on the [`LocalSet`] that is current on this thread, if there is one, else on the
+/// loop of this thread. The future need not be `Send`.
 ///
 /// On a worker the task lives until the runtime shuts down; inside `block_on` it lives until that
 /// `block_on` returns, and is then dropped, finished or not. On a [`LocalRuntime`] it lives as
@@ -289,6 +307,12 @@ pub fn try_id() -> Option<Id> {
 #[must_use]
 pub fn name() -> Option<String> {
     context::with_task(|task| task.and_then(|task| task.name.as_ref().map(|name| name.0.clone())))
+}
+
+/// Whether a [`LocalSet`] is current on this thread: entered, or polling its tasks.
+#[must_use]
+pub fn in_local_set() -> bool {
+    local_set::with_current(|set| set.is_some())
 }
 
 /// Where the task that is being polled or dropped on this thread was spawned.

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::{Home, JoinError, Meta, NOT_LIVE, coop};
+use super::{Home, JoinError, Meta, NOT_LIVE, coop, local_set};
 use crate::contain::{contained, drop_contained};
 use crate::context::{self, PolledTask};
 
@@ -77,7 +77,7 @@ impl<F: Future> Future for Spawned<'_, F> {
 }
 
 impl Meta {
-    /// Whether the task was aborted, or its loop is ending it.
+    /// Whether the task was aborted, or its loop is ending it. (A set asks each task to end.)
     fn must_end(&self) -> bool {
         self.control.is_aborted()
             || context::with_local(|local| {
@@ -92,6 +92,16 @@ impl Meta {
     /// The future has been dropped: leaves the table of live tasks.
     fn end(&self) {
         self.control.finish();
+        if let Home::Set(remote) = &self.home {
+            local_set::with_current(|set| {
+                if let Some(set) = set.filter(|set| set.is(remote))
+                    && self.live_key() != NOT_LIVE
+                {
+                    set.release(self.live_key());
+                }
+            });
+            return;
+        }
         let at_home = |local: &&crate::worker::Local| self.is_at(local);
         context::with_local(|local| {
             if let Some(local) = local.filter(at_home)

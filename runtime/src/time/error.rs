@@ -1,6 +1,6 @@
 //! Errors of timers.
 //!
-//! Place: made by `timeout`; holds no state.
+//! Place: made by `timeout` and by timers; they hold no state.
 
 use std::fmt;
 use std::io;
@@ -30,6 +30,28 @@ impl From<Elapsed> for io::Error {
         io::ErrorKind::TimedOut.into()
     }
 }
+
+/// A timer was polled before its deadline, and no loop is left to wait on: its runtime has been
+/// shut down.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ShutDown(());
+
+impl ShutDown {
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl fmt::Display for ShutDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a timer was polled before its deadline, but its runtime has been shut down: keep the \
+             `Runtime` alive while timers are awaited",
+        )
+    }
+}
+
+impl std::error::Error for ShutDown {}
 
 #[cfg(test)]
 mod tests {

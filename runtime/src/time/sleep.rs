@@ -11,6 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::Instant;
+use super::error::ShutDown;
 use super::timer::Timer;
 use crate::task::coop;
 
@@ -118,6 +119,18 @@ impl Sleep {
     /// Any. Away from the loop on which it waits, it sends that loop a message.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         self.project().timer.reset(deadline);
+    }
+
+    /// As `poll`, with an error in the place of the panic after the runtime's end.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has been shut down before the deadline.
+    pub fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ShutDown>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        ready!(self.project().timer.try_poll(cx.waker()))?;
+        budget.made_progress();
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -39,6 +39,7 @@ use std::task::{Poll, Waker};
 
 use super::Instant;
 use super::driver::{ForeignId, Message, TimerKey};
+use super::error::ShutDown;
 use super::home::Home;
 use crate::context;
 use crate::primitive::sync::Arc;
@@ -93,14 +94,23 @@ impl Timer {
     /// If it would have to wait and its runtime has shut down.
     #[track_caller]
     pub(super) fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        match self.try_poll(waker) {
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Ready(Err(error)) => panic!("{error}"),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The same, with an error in the place of the panic.
+    pub(super) fn try_poll(&mut self, waker: &Waker) -> Poll<Result<(), ShutDown>> {
         self.is_started = true;
         let polled = context::with_local(|local| match local {
             Some(local) => self.poll_on(local, waker),
             None => self.poll_without_loop(waker),
         });
         match polled {
-            Ok(poll) => poll,
-            Err(ShutDown) => panic!("{SHUT_DOWN}"),
+            Ok(poll) => poll.map(Ok),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 
@@ -154,7 +164,7 @@ impl Timer {
             return Ok(Poll::Ready(()));
         }
         if local.is_main() && local.shared().is_shut_down() {
-            return Err(ShutDown);
+            return Err(ShutDown::new());
         }
         self.disarm();
         if !is_home {
@@ -190,7 +200,7 @@ impl Timer {
             Ok(Poll::Pending)
         } else {
             self.armed = Armed::No;
-            Err(ShutDown)
+            Err(ShutDown::new())
         }
     }
 
@@ -218,9 +228,3 @@ impl Drop for Timer {
         self.disarm();
     }
 }
-
-/// There is no loop left to wait on.
-struct ShutDown;
-
-const SHUT_DOWN: &str = "a timer was polled before its deadline, but its runtime has been shut \
-                         down: keep the `Runtime` alive while timers are awaited";

@@ -29,7 +29,7 @@ use std::io;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-pub(crate) use live::{LiveKey, NOT_LIVE};
+pub(crate) use live::{LiveKey, LiveTasks, NOT_LIVE};
 pub use remote::LoopId;
 pub(crate) use remote::Remote;
 
@@ -40,7 +40,6 @@ use crate::reactor::{self, Reactor};
 use crate::runtime::{Handle, Shared, WorkerExit};
 use crate::task::Runnable;
 use crate::time::{self, Timers};
-use live::LiveTasks;
 use queue::RunQueue;
 
 /// What other threads send to a loop.
@@ -71,7 +70,10 @@ pub(crate) struct Local {
     live: LiveTasks,
     /// Tasks that gave way: woken after the next look at the descriptors.
     deferred: RefCell<Vec<Waker>>,
+    awake_since: Cell<Instant>,
     root_woken: Cell<bool>,
+    /// Root futures that are driven on this loop, one inside the other.
+    roots: Cell<u32>,
     stopping: Cell<bool>,
     ending: Cell<Ending>,
 }
@@ -106,7 +108,9 @@ impl Local {
             queue: RunQueue::default(),
             live: LiveTasks::default(),
             deferred: RefCell::new(Vec::new()),
+            awake_since: Cell::new(Instant::now()),
             root_woken: Cell::new(false),
+            roots: Cell::new(0),
             stopping: Cell::new(false),
             ending: Cell::new(Ending::None),
         }
@@ -173,7 +177,7 @@ impl Local {
     fn has_work(&self) -> bool {
         !self.queue.is_empty()
             || self.root_woken.get()
-            || self.stopping.get()
+            || (self.stopping.get() && self.roots.get() == 0)
             || !self.deferred.borrow().is_empty()
     }
 
@@ -212,7 +216,7 @@ impl Local {
         match message {
             Message::Run(runnable) if runnable.metadata().is_new() => self.adopt(runnable),
             Message::Run(runnable) => self.queue.push(runnable),
-            Message::WakeRoot => self.root_woken.set(true),
+            Message::WakeRoot => self.wake_root(),
             Message::Source(message) => self.reactor.receive(self, message),
             Message::Timer(message) => self.timers.on_message(message),
             Message::Stop => self.stopping.set(true),
@@ -238,9 +242,12 @@ impl Local {
         let may_sleep = !self.has_work() && self.remote.inbox.prepare_sleep();
         if may_sleep {
             self.counts.parks.add(1);
+            self.count_busy();
             self.publish();
             self.reactor.wait(self, self.timers.sleep_limit());
             self.remote.inbox.awake();
+            self.counts.unparks.add(1);
+            self.awake_since.set(Instant::now());
             let has_work = || self.has_work() || !self.remote.inbox.is_empty();
             self.timers.auto_advance(has_work);
         }
@@ -274,6 +281,15 @@ impl Local {
         for waker in wakers {
             wake_contained(waker);
         }
+    }
+
+    /// Adds the time since the last sleep, or the last call.
+    fn count_busy(&self) {
+        let now = Instant::now();
+        let busy = now.saturating_duration_since(self.awake_since.replace(now));
+        self.counts
+            .busy_ns
+            .add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
     }
 
     fn publish(&self) {
@@ -315,8 +331,16 @@ impl Local {
         self.deferred.borrow_mut().push(waker);
     }
 
-    pub(crate) fn wake_root(&self) {
+    /// A root future is driven here until the result is dropped. It is polled at once.
+    pub(crate) fn begin_root(&self) -> DrivenRoot<'_> {
+        self.roots.set(self.roots.get() + 1);
         self.root_woken.set(true);
+        DrivenRoot(self)
+    }
+
+    /// Without a root the wake-up is one of a `block_on` that is over.
+    pub(crate) fn wake_root(&self) {
+        self.root_woken.set(self.roots.get() > 0);
     }
 
     pub(crate) fn take_root_woken(&self) -> bool {
@@ -370,7 +394,21 @@ impl Local {
         self.wake_deferred();
         self.timers.clear_on_exit();
         self.reactor.close(self);
+        self.count_busy();
         self.publish();
+    }
+}
+
+/// A root future that is driven on a loop.
+#[derive(Debug)]
+pub(crate) struct DrivenRoot<'a>(&'a Local);
+
+impl Drop for DrivenRoot<'_> {
+    fn drop(&mut self) {
+        let outer = self.0.roots.get() - 1;
+        self.0.roots.set(outer);
+        // A wake-up of the one outside may have been taken for one of this.
+        self.0.root_woken.set(outer > 0);
     }
 }
 

@@ -91,6 +91,11 @@ impl Remote {
         self.published.live_tasks() + self.inbox.len()
     }
 
+    /// Messages that wait in the inbox.
+    pub(crate) fn inbox_depth(&self) -> usize {
+        self.inbox.len()
+    }
+
     pub(crate) fn poller(&self) -> &sys::Poller {
         &self.poller
     }

@@ -1,0 +1,40 @@
+//! Blocking inside a task.
+//!
+//! Place: called by tasks; runs the function on the loop's own thread.
+//!
+//! # Why it is so
+//! tokio moves the worker's other tasks to another thread meanwhile. Here a task cannot leave its
+//! loop (I1), so the others wait. What is most often done in such a function, a `block_on`, drives
+//! the loop from inside, so that they do not wait then.
+
+use super::coop;
+use crate::context::{self, MayBlock};
+
+/// Runs a function that blocks, on this thread, inside a task or the root of `block_on`.
+///
+/// The other tasks of this loop wait until it returns, except while it is inside
+/// [`Handle::block_on`](crate::runtime::Handle::block_on) of the same runtime, which runs them too.
+/// Prefer [`spawn_blocking`](super::spawn_blocking), which holds up nobody.
+///
+/// Outside async code, and on the blocking pool, it calls the function.
+///
+/// # Panics
+///
+/// In a current-thread runtime, whose one loop would stand still. Panics of the function go
+/// through.
+#[track_caller]
+pub fn block_in_place<F, R>(function: F) -> R
+where
+    F: FnOnce() -> R,
+{
+    if !context::is_driving() {
+        return function();
+    }
+    assert!(
+        context::may_block_in_place(),
+        "can call blocking only when running on the multi-threaded runtime"
+    );
+    let _may_block = MayBlock::begin();
+    let _unlimited = coop::unlimited();
+    function()
+}
