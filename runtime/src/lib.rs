@@ -30,6 +30,8 @@ mod metrics;
 mod primitive;
 mod reactor;
 pub mod runtime;
+#[cfg(not(loom))]
+pub mod signal;
 mod sys;
 pub mod task;
 pub mod time;

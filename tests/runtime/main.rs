@@ -20,6 +20,7 @@ mod misuse;
 mod panics;
 mod placement;
 mod shutdown;
+mod signals;
 mod source;
 mod support;
 mod tasks;

@@ -18,6 +18,8 @@ pub mod runtime;
 mod runtime {
     pub(crate) mod context;
 }
+#[cfg(feature = "signal")]
+pub mod signal;
 #[cfg(feature = "sync")]
 pub mod sync;
 pub mod task;

@@ -1,0 +1,185 @@
+//! Signals by their numbers.
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll, ready};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use signal_hook_registry::{FORBIDDEN, SigId};
+
+use crate::reactor::{Direction, Source};
+
+/// Which signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SignalKind(c_int);
+
+impl SignalKind {
+    /// A signal by its number.
+    #[must_use]
+    pub const fn from_raw(signum: c_int) -> Self {
+        Self(signum)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn as_raw_value(&self) -> c_int {
+        self.0
+    }
+
+    /// `SIGALRM`: a timer of alarm(2) has run out.
+    #[must_use]
+    pub const fn alarm() -> Self {
+        Self(libc::SIGALRM)
+    }
+
+    /// `SIGCHLD`: a child process has ended or stopped.
+    #[must_use]
+    pub const fn child() -> Self {
+        Self(libc::SIGCHLD)
+    }
+
+    /// `SIGHUP`: the terminal is gone; by custom, read the configuration again.
+    #[must_use]
+    pub const fn hangup() -> Self {
+        Self(libc::SIGHUP)
+    }
+
+    /// `SIGINT`: Ctrl-C.
+    #[must_use]
+    pub const fn interrupt() -> Self {
+        Self(libc::SIGINT)
+    }
+
+    /// `SIGIO`: a descriptor is ready.
+    #[must_use]
+    pub const fn io() -> Self {
+        Self(libc::SIGIO)
+    }
+
+    /// `SIGPIPE`: a write to a pipe that nobody reads. Rust programs ignore it from the start.
+    #[must_use]
+    pub const fn pipe() -> Self {
+        Self(libc::SIGPIPE)
+    }
+
+    /// `SIGQUIT`: Ctrl-\.
+    #[must_use]
+    pub const fn quit() -> Self {
+        Self(libc::SIGQUIT)
+    }
+
+    /// `SIGTERM`: please end.
+    #[must_use]
+    pub const fn terminate() -> Self {
+        Self(libc::SIGTERM)
+    }
+
+    /// `SIGUSR1`.
+    #[must_use]
+    pub const fn user_defined1() -> Self {
+        Self(libc::SIGUSR1)
+    }
+
+    /// `SIGUSR2`.
+    #[must_use]
+    pub const fn user_defined2() -> Self {
+        Self(libc::SIGUSR2)
+    }
+
+    /// `SIGWINCH`: the terminal's window has another size.
+    #[must_use]
+    pub const fn window_change() -> Self {
+        Self(libc::SIGWINCH)
+    }
+}
+
+impl From<c_int> for SignalKind {
+    fn from(signum: c_int) -> Self {
+        Self::from_raw(signum)
+    }
+}
+
+impl From<SignalKind> for c_int {
+    fn from(kind: SignalKind) -> Self {
+        kind.as_raw_value()
+    }
+}
+
+/// Listens for a signal. Made by [`signal`].
+///
+/// Signals that come between two waits count as one, as the kernel itself counts them.
+///
+/// # Threads
+///
+/// May be polled and dropped on any thread.
+#[derive(Debug)]
+pub struct Signal {
+    pipe: Source<OwnedFd>,
+    action: SigId,
+}
+
+/// Begins to listen for a signal: from this call on it does not do what it does by default, for
+/// the rest of the process's life, also after all listeners are gone (sigaction(2) has no way back
+/// that would not race with others who listen).
+///
+/// # Errors
+///
+/// `Other` for signals that cannot be caught or must not be (`SIGKILL`, `SIGSTOP`, `SIGSEGV`,
+/// `SIGILL`, `SIGFPE`), and for numbers that are none; those of pipe2(2) and sigaction(2).
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn signal(kind: SignalKind) -> io::Result<Signal> {
+    let SignalKind(number) = kind;
+    if number <= 0 || FORBIDDEN.contains(&number) {
+        let text = format!("Refusing to register signal {number}: it cannot be caught");
+        return Err(io::Error::other(text));
+    }
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let pipe = Source::new(reader)?;
+    let tell = move || {
+        // A full pipe tells of the signal as well.
+        let _ = rustix::io::write(&writer, &[1]);
+    };
+    // SAFETY: the action does what is safe in a signal handler (signal-safety(7)): one write(2) to
+    // a descriptor that it owns; it does not allocate, lock or panic.
+    let action = unsafe { signal_hook_registry::register(number, tell) }?;
+    Ok(Signal { pipe, action })
+}
+
+impl Signal {
+    /// Waits for the signal. Never `None`; the `Option` is there because tokio has it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn recv(&mut self) -> Option<()> {
+        std::future::poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The poll behind [`recv`](Self::recv). The task that polled last is woken.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        let mut signals = [0; SIGNALS_MAX];
+        let read = |pipe: &OwnedFd| Ok(rustix::io::read(pipe, &mut signals)?);
+        match ready!(
+            self.pipe
+                .poll_transfer(cx, Direction::Read, SIGNALS_MAX, read)
+        ) {
+            Ok(_) => Poll::Ready(Some(())),
+            // No loop is left to wait on: nothing will come any more.
+            Err(_) => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Signal {
+    fn drop(&mut self) {
+        signal_hook_registry::unregister(self.action);
+    }
+}
+
+/// Signals that one wait takes together, those of one full pipe: more than come in practice.
+const SIGNALS_MAX: usize = 256;

@@ -1,0 +1,98 @@
+//! Signals. Each test has a signal of its own: they share one process.
+
+use std::time::Duration;
+
+use oneloop::signal::ctrl_c;
+use oneloop::signal::unix::{SignalKind, signal};
+use oneloop::{task, time};
+use rustix::process::{Signal, getpid, kill_process};
+
+use crate::support::{each_runtime, two_loops, within_deadline};
+
+fn raise(signal: Signal) {
+    kill_process(getpid(), signal).unwrap();
+}
+
+#[test]
+fn each_listener_gets_the_signal_on_every_runtime() {
+    within_deadline(|| {
+        for runtime in each_runtime() {
+            runtime.block_on(async {
+                let mut one = signal(SignalKind::user_defined1()).unwrap();
+                let mut other = signal(SignalKind::user_defined1()).unwrap();
+                drop(signal(SignalKind::user_defined1()).unwrap());
+                for _ in 0..3 {
+                    raise(Signal::USR1);
+                    assert_eq!(one.recv().await, Some(()));
+                    assert_eq!(other.recv().await, Some(()));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn signals_before_a_wait_count_as_one() {
+    within_deadline(|| {
+        two_loops().block_on(async {
+            let mut listener = signal(SignalKind::user_defined2()).unwrap();
+            raise(Signal::USR2);
+            raise(Signal::USR2);
+            assert_eq!(listener.recv().await, Some(()));
+            let none = time::timeout(Duration::from_millis(20), listener.recv());
+            assert!(none.await.is_err());
+            raise(Signal::USR2);
+            assert_eq!(listener.recv().await, Some(()));
+        });
+    });
+}
+
+#[test]
+fn a_listener_moves_to_another_loop() {
+    within_deadline(|| {
+        let runtime = two_loops();
+        runtime.block_on(async {
+            let mut listener = signal(SignalKind::window_change()).unwrap();
+            for _ in 0..4 {
+                let wait = task::spawn(async move {
+                    listener.recv().await;
+                    listener
+                });
+                task::yield_now().await;
+                raise(Signal::WINCH);
+                listener = wait.await.unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn ctrl_c_listens_from_the_call_on() {
+    within_deadline(|| {
+        two_loops().block_on(async {
+            let waiting = ctrl_c();
+            raise(Signal::INT);
+            waiting.await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn what_cannot_be_caught_is_refused() {
+    two_loops().block_on(async {
+        for number in [-1, 0, libc_sigkill(), 1_000] {
+            let error = signal(SignalKind::from_raw(number)).unwrap_err();
+            assert!(!error.to_string().is_empty(), "{number}");
+        }
+    });
+}
+
+fn libc_sigkill() -> i32 {
+    Signal::KILL.as_raw()
+}
+
+#[test]
+#[should_panic(expected = "there is no oneloop runtime on this thread")]
+fn outside_a_runtime_it_panics() {
+    drop(signal(SignalKind::hangup()));
+}
