@@ -22,7 +22,7 @@
 #[doc(inline)]
 pub use oneloop_net as net;
 #[doc(inline)]
-pub use oneloop_runtime::{io, runtime, signal, task, time};
+pub use oneloop_runtime::{io, process, runtime, signal, task, time};
 #[doc(inline)]
 pub use task::{spawn, spawn_local};
 

@@ -28,6 +28,8 @@ mod blocking;
 mod contain;
 mod metrics;
 mod primitive;
+#[cfg(not(loom))]
+pub mod process;
 mod reactor;
 pub mod runtime;
 #[cfg(not(loom))]

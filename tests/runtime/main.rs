@@ -19,6 +19,7 @@ mod local_set;
 mod misuse;
 mod panics;
 mod placement;
+mod processes;
 mod shutdown;
 mod signals;
 mod source;
