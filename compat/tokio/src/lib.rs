@@ -13,4 +13,6 @@ pub const ONELOOP: () = ();
 
 pub mod io;
 #[cfg(feature = "sync")]
+mod primitive;
+#[cfg(feature = "sync")]
 pub mod sync;
