@@ -22,9 +22,7 @@ pub(crate) mod atomic {
         0
     }
 
-    pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering,
-    };
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 }
 
 /// A cell whose accesses loom sees.
@@ -33,10 +31,6 @@ pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
 impl<T> UnsafeCell<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(loom::cell::UnsafeCell::new(value))
-    }
-
-    pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner()
     }
 
     pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {

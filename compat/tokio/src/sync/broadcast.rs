@@ -16,7 +16,7 @@
 //! # Why it is so
 //! A receiver that is behind takes the lock of one slot alone, and does not meet the senders. A
 //! message is cloned under that lock, because two clones at once would ask for `T: Sync`; the last
-//! receiver gets the message itself.
+//! receiver clones without it.
 
 use std::fmt;
 use std::future::Future;
@@ -513,8 +513,10 @@ impl<T: Clone> Receiver<T> {
 
     fn receive(&mut self, when_empty: impl FnOnce(&mut Tail)) -> Result<T, TryRecvError> {
         let mut slot = self.shared.find(&mut self.next, when_empty)?;
-        if let Some(message) = slot.count_off() {
-            return Ok(message);
+        // Counted before the clone, which may panic: the message counts as received.
+        if let Some(last) = slot.count_off() {
+            drop(slot);
+            return Ok(last.clone());
         }
         // The clone runs under the slot's lock alone.
         slot.message.clone().ok_or(TryRecvError::Closed)

@@ -207,12 +207,10 @@ impl Notify {
             };
             // ORDERING: AcqRel. Release publishes what was done before the signal, Acquire shows it
             // to who consumes it. If weaker: notify::a_permit_publishes fails.
-            match self.word.compare_exchange_weak(
-                word,
-                new,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self
+                .word
+                .compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return Some(word),
                 Err(now) => word = now,
             }

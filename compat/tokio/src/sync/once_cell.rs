@@ -8,8 +8,8 @@
 use std::fmt;
 use std::future::Future;
 
-use super::semaphore::{Semaphore, SemaphorePermit};
 use super::permits::TryAcquireError;
+use super::semaphore::{Semaphore, SemaphorePermit};
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::constructor;
 

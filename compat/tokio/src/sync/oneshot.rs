@@ -96,7 +96,10 @@ impl<T> Sender<T> {
             return Ok(());
         }
         // Closed came first: the value is the sender's still.
-        Err(inner.take_value().expect("nobody else takes it"))
+        match inner.take_value() {
+            Some(value) => Err(value),
+            None => unreachable!("nobody else takes a value that was not sent"),
+        }
     }
 
     /// Waits until the receiver is closed or gone.
@@ -125,11 +128,15 @@ impl<T> Sender<T> {
     }
 
     fn inner(&self) -> &Inner<T> {
-        self.inner.as_ref().expect("a sender is gone once it has sent")
+        self.inner
+            .as_ref()
+            .expect("a sender is gone once it has sent")
     }
 
     fn take_inner(&mut self) -> Arc<Inner<T>> {
-        self.inner.take().expect("a sender is gone once it has sent")
+        self.inner
+            .take()
+            .expect("a sender is gone once it has sent")
     }
 }
 
@@ -229,11 +236,11 @@ impl<T> Future for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        if let Some(inner) = &self.inner {
-            if inner.close() & SENT != 0 {
-                // Now, and not when the sender lets go of its half.
-                drop(inner.take_value());
-            }
+        if let Some(inner) = &self.inner
+            && inner.close() & SENT != 0
+        {
+            // Now, and not when the sender lets go of its half.
+            drop(inner.take_value());
         }
     }
 }

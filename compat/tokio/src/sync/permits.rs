@@ -212,12 +212,10 @@ impl Permits {
             };
             // ORDERING: AcqRel. Release publishes what the holder of a permit did, Acquire shows it
             // to the next. If weaker: semaphore::a_permit_publishes fails.
-            match self.word.compare_exchange_weak(
-                word,
-                new,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self
+                .word
+                .compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return Ok(word),
                 Err(now) => word = now,
             }
@@ -256,7 +254,10 @@ impl fmt::Debug for Permits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     New,
+    /// In the queue, or taken off it since the last poll.
     Waiting,
+    /// Has all it wanted, and no budget yet to go on.
+    Granted,
     Done,
 }
 
@@ -270,7 +271,7 @@ pub(crate) struct Acquire<'a> {
 }
 
 impl Acquire<'_> {
-    /// The first poll: takes the permits, or the place in the queue.
+    /// The first poll: takes the permits, or a place in the queue.
     fn begin(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<Result<(), AcquireError>> {
         match self.permits.try_take(self.wanted) {
             Ok(()) => return Poll::Ready(Ok(())),
@@ -303,11 +304,13 @@ impl Acquire<'_> {
             return Poll::Ready(Ok(()));
         }
         // SAFETY: the waiter is new, hence off the list, and this future is its owner.
-        unsafe { self.waiter.entry_off_list(|missing| *missing = wanted - free) };
+        unsafe {
+            self.waiter
+                .entry_off_list(|missing| *missing = wanted - free)
+        };
         // SAFETY: `permits` has one list, `Drop` removes the waiter, and `self` is pinned.
         unsafe { queue.push_back(self.as_ref().waiter(), Some(waker)) };
         drop(queue);
-        *self.stage() = Stage::Waiting;
         Poll::Pending
     }
 
@@ -323,9 +326,7 @@ impl Acquire<'_> {
                 return Poll::Pending;
             }
         }
-        let outcome = self.outcome();
-        *self.stage() = Stage::Done;
-        Poll::Ready(outcome)
+        Poll::Ready(self.outcome())
     }
 
     /// What became of a wait that has ended.
@@ -333,11 +334,16 @@ impl Acquire<'_> {
         debug_assert!(!self.waiter.is_linked());
         // SAFETY: this future owns the waiter, which is off the list.
         let missing = unsafe { self.waiter.entry_off_list(|missing| *missing) };
-        if missing == 0 {
+        self.unless_closed(self.wanted - missing)
+    }
+
+    /// Gives back what it has if the permits are closed (S4).
+    fn unless_closed(&self, collected: usize) -> Result<(), AcquireError> {
+        if !self.permits.is_closed() {
+            debug_assert_eq!(collected, self.wanted);
             return Ok(());
         }
-        // Closed: what it had collected goes back (S4).
-        self.permits.give(self.wanted - missing);
+        self.permits.give(collected);
         Err(AcquireError(()))
     }
 
@@ -356,20 +362,30 @@ impl Future for Acquire<'_> {
     type Output = Result<(), AcquireError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let operation = ready!(coop::poll_proceed(cx));
-        let result = match self.stage {
-            Stage::Waiting => ready!(self.as_mut().resume(cx)),
-            Stage::New | Stage::Done => ready!(self.as_mut().begin(cx)),
+        // The place in the queue does not wait for the budget: it is taken in the order of the polls.
+        let granted = match self.stage {
+            Stage::New | Stage::Done => self.as_mut().begin(cx),
+            Stage::Waiting => self.as_mut().resume(cx),
+            Stage::Granted => Poll::Ready(self.unless_closed(self.wanted)),
         };
-        operation.made_progress();
-        Poll::Ready(result)
+        *self.as_mut().stage() = match &granted {
+            Poll::Pending => Stage::Waiting,
+            Poll::Ready(Ok(())) => Stage::Granted,
+            Poll::Ready(Err(_)) => Stage::Done,
+        };
+        ready!(granted)?;
+        ready!(coop::poll_proceed(cx)).made_progress();
+        *self.stage() = Stage::Done;
+        Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for Acquire<'_> {
     fn drop(&mut self) {
-        if self.stage != Stage::Waiting {
-            return;
+        match self.stage {
+            Stage::New | Stage::Done => return,
+            Stage::Granted => return self.permits.give(self.wanted),
+            Stage::Waiting => {}
         }
         // SAFETY: the future was pinned when it came to wait, and is not moved before it is gone.
         let this = unsafe { Pin::new_unchecked(&*self) };

@@ -378,7 +378,8 @@ impl OwnedSemaphorePermit {
 
 #[track_caller]
 fn sum(one: usize, other: usize) -> usize {
-    one.checked_add(other).expect("number of permits overflowed")
+    one.checked_add(other)
+        .expect("number of permits overflowed")
 }
 
 impl Drop for SemaphorePermit<'_> {

@@ -30,7 +30,7 @@ use crate::primitive::atomic::{AtomicBool, Ordering};
 pub(super) struct Waiter<E> {
     linked: AtomicBool,
     fields: UnsafeCell<Fields<E>>,
-    pinned: PhantomPinned,
+    _pinned: PhantomPinned,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl<E> Waiter<E> {
                 waker: None,
                 entry,
             }),
-            pinned: PhantomPinned,
+            _pinned: PhantomPinned,
         }
     }
 
@@ -88,6 +88,16 @@ impl<E> Waiter<E> {
             // this file and of its callers, and does not come back here for the same waiter.
             f(unsafe { &mut *fields })
         })
+    }
+
+    /// # Safety
+    ///
+    /// The waiter is linked, and the caller holds the lock of the list.
+    unsafe fn at<R>(node: NonNull<Self>, f: impl FnOnce(&mut Fields<E>) -> R) -> R {
+        // SAFETY: a linked waiter is neither moved nor freed (L2), and is only shared.
+        let waiter = unsafe { node.as_ref() };
+        // SAFETY: the caller holds the lock.
+        unsafe { waiter.fields(f) }
     }
 }
 
@@ -133,7 +143,7 @@ impl<E> WaitList<E> {
         }
         match last {
             // SAFETY: the caller holds the lock, and a linked waiter is alive (L2).
-            Some(last) => unsafe { Self::of(&last).fields(|fields| fields.next = Some(node)) },
+            Some(last) => unsafe { Waiter::at(last, |fields| fields.next = Some(node)) },
             None => self.first = Some(node),
         }
         waiter.linked.store(true, Ordering::Relaxed);
@@ -143,7 +153,7 @@ impl<E> WaitList<E> {
     pub(super) fn first<R>(&mut self, f: impl FnOnce(&mut E) -> R) -> Option<R> {
         let first = self.first?;
         // SAFETY: the caller holds the lock, and a linked waiter is alive (L2).
-        Some(unsafe { Self::of(&first).fields(|fields| f(&mut fields.entry)) })
+        Some(unsafe { Waiter::at(first, |fields| f(&mut fields.entry)) })
     }
 
     /// Takes the first waiter off the list, after `tell` has written into its entry. Gives its waker.
@@ -159,7 +169,7 @@ impl<E> WaitList<E> {
     fn take(&mut self, node: NonNull<Waiter<E>>, tell: impl FnOnce(&mut E)) -> Option<Waker> {
         // SAFETY: the caller holds the lock, and a linked waiter is alive (L2).
         let waker = unsafe {
-            Self::of(&node).fields(|fields| {
+            Waiter::at(node, |fields| {
                 tell(&mut fields.entry);
                 fields.waker.take()
             })
@@ -192,34 +202,28 @@ impl<E> WaitList<E> {
 
     fn unlink(&mut self, node: NonNull<Waiter<E>>) {
         // SAFETY: the caller holds the lock, and a linked waiter is alive (L2).
-        let (previous, next) = unsafe {
-            Self::of(&node).fields(|fields| (fields.previous.take(), fields.next.take()))
-        };
+        let (previous, next) =
+            unsafe { Waiter::at(node, |fields| (fields.previous.take(), fields.next.take())) };
         match previous {
             // SAFETY: as above: the neighbours of a linked waiter are linked.
-            Some(previous) => unsafe { Self::of(&previous).fields(|fields| fields.next = next) },
+            Some(previous) => unsafe { Waiter::at(previous, |fields| fields.next = next) },
             None => {
-                debug_assert!(self.first.is_some_and(|first| ptr::eq(first.as_ptr(), node.as_ptr())));
+                debug_assert!(
+                    self.first
+                        .is_some_and(|first| ptr::eq(first.as_ptr(), node.as_ptr()))
+                );
                 self.first = next;
             }
         }
         match next {
             // SAFETY: as above.
-            Some(next) => unsafe { Self::of(&next).fields(|fields| fields.previous = previous) },
+            Some(next) => unsafe { Waiter::at(next, |fields| fields.previous = previous) },
             None => self.last = previous,
         }
         // SAFETY: the waiter is alive until the flag is clear: its owner finds it set, and waits for
-        // the lock.
-        let node = unsafe { Self::of(&node) };
+        // the lock (L2).
+        let node = unsafe { node.as_ref() };
         // ORDERING: Release, pairs with the Acquire in `is_linked`: gives the fields back (L1).
         node.linked.store(false, Ordering::Release);
-    }
-
-    /// # Safety
-    ///
-    /// The waiter is linked, and the caller holds the lock.
-    unsafe fn of(node: &NonNull<Waiter<E>>) -> &Waiter<E> {
-        // SAFETY: a linked waiter is neither moved nor freed (L2), and is only shared.
-        unsafe { node.as_ref() }
     }
 }

@@ -35,7 +35,13 @@ impl Wakers {
     /// Calls all of them, oldest first. A panic of one goes through after the others were called.
     pub(super) fn wake_all(self) {
         let mut panic = None;
-        for waker in self.first.into_iter().take(self.len).flatten().chain(self.rest) {
+        for waker in self
+            .first
+            .into_iter()
+            .take(self.len)
+            .flatten()
+            .chain(self.rest)
+        {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
                 panic = panic.or(Some(payload));
             }

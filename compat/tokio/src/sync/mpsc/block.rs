@@ -100,8 +100,10 @@ impl<T> Block<T> {
     /// The caller is the receiver, the position is ready, and is read once.
     pub(super) unsafe fn read(&self, position: usize) -> T {
         self.places[place_of(position)].with_mut(|cell| {
-            // SAFETY: the place is the receiver's (K1), and has a message.
-            unsafe { (*cell).assume_init_read() }
+            // SAFETY: the place is the receiver's (K1).
+            let place = unsafe { &*cell };
+            // SAFETY: the place has a message, which is read once.
+            unsafe { place.assume_init_read() }
         })
     }
 

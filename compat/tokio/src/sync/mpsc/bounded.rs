@@ -254,6 +254,10 @@ impl<T> Sender<T> {
         value: T,
         timeout: Duration,
     ) -> Result<(), SendTimeoutError<T>> {
+        assert!(
+            oneloop::runtime::Handle::try_current().is_ok(),
+            "there is no reactor running, must be called from the context of a Tokio 1.x runtime"
+        );
         match oneloop::time::timeout(timeout, self.reserve()).await {
             Ok(Ok(permit)) => {
                 permit.send(value);
@@ -400,22 +404,24 @@ impl<T> Sender<T> {
     async fn take(&self, permits: usize) -> Result<(), SendError<()>> {
         /// A wait that ends without permits has given back what it had: a closed channel may come to
         /// its end by that.
-        struct WithoutPermits<'a, T>(&'a Tx<T, Bounded>);
+        struct WithoutPermits<'a, T>(Option<&'a Tx<T, Bounded>>);
 
         impl<T> Drop for WithoutPermits<'_, T> {
             fn drop(&mut self) {
-                wake_if_drained(self.0);
+                if let Some(chan) = self.0 {
+                    wake_if_drained(chan);
+                }
             }
         }
 
         if permits > self.max_capacity() {
             return Err(SendError(()));
         }
-        let without_permits = WithoutPermits(&self.chan);
+        let mut without_permits = WithoutPermits(Some(&self.chan));
         if self.chan.limit.permits.take(permits).await.is_err() {
             return Err(SendError(()));
         }
-        std::mem::ManuallyDrop::new(without_permits);
+        without_permits.0 = None;
         Ok(())
     }
 }

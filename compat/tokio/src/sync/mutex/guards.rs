@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::sync::guard::{Held, OwnedHeld, guard_access};
 use super::Mutex;
+use crate::sync::guard::{Held, OwnedHeld, guard_access};
 
 /// Holds a [`Mutex`], which opens when this is dropped.
 #[clippy::has_significant_drop]

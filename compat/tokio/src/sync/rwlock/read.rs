@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::sync::guard::{Held, OwnedHeld, guard_access};
 use super::RwLock;
+use crate::sync::guard::{Held, OwnedHeld, guard_access};
 
 /// Reads the value of an [`RwLock`], or a part of it, until dropped.
 #[clippy::has_significant_drop]

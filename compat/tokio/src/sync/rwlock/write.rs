@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::sync::guard::{Held, OwnedHeld, guard_access};
 use super::{OwnedRwLockReadGuard, RwLock, RwLockReadGuard};
+use crate::sync::guard::{Held, OwnedHeld, guard_access};
 
 /// Changes the value of an [`RwLock`], until dropped.
 #[clippy::has_significant_drop]
