@@ -21,6 +21,8 @@ mod runtime {
 #[cfg(feature = "signal")]
 pub mod signal;
 #[cfg(feature = "sync")]
+mod primitive;
+#[cfg(feature = "sync")]
 pub mod sync;
 pub mod task;
 #[cfg(feature = "time")]

@@ -230,7 +230,7 @@ impl Driving {
     #[track_caller]
     pub(crate) fn begin() -> Self {
         assert!(
-            !is_driving(),
+            !is_driving_tasks(),
             "Cannot start a runtime from within a runtime. This thread is already driving async \
              code: use `.await` instead of `block_on`, or move the call to `spawn_blocking`."
         );
@@ -245,8 +245,12 @@ impl Drop for Driving {
     }
 }
 
-/// Whether this thread drives async code.
-pub(crate) fn is_driving() -> bool {
+/// Whether this thread drives tasks now: it polls futures in a worker or in a `block_on`, and a call
+/// that blocks it would stop them all. For libraries that refuse to block there.
+///
+/// False on the threads of the blocking pool, and where a runtime was merely entered.
+#[must_use]
+pub fn is_driving_tasks() -> bool {
     BLOCKING_FORBIDDEN.try_with(Cell::get).unwrap_or(false)
 }
 

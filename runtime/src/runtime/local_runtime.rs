@@ -123,7 +123,7 @@ impl Drop for LocalRuntime {
         if self.core.is_closed() {
             return;
         }
-        let in_async_code = context::is_driving();
+        let in_async_code = context::is_driving_tasks();
         self.shut_down(in_async_code.then_some(Duration::ZERO));
         assert!(
             !in_async_code || std::thread::panicking(),

@@ -21,7 +21,7 @@ mod shared;
 mod shutdown;
 
 pub use builder::Builder;
-pub use context::{EnterGuard, TryCurrentError};
+pub use context::{EnterGuard, TryCurrentError, is_driving_tasks};
 pub use handle::{Handle, RuntimeFlavor};
 pub use local_runtime::{LocalOptions, LocalRuntime};
 pub use placement::Placement;
@@ -162,7 +162,7 @@ impl Drop for Runtime {
         if self.is_shut_down() {
             return;
         }
-        let in_async_code = context::is_driving();
+        let in_async_code = is_driving_tasks();
         self.shut_down(in_async_code.then_some(Duration::ZERO));
         assert!(
             !in_async_code || std::thread::panicking(),
