@@ -27,7 +27,7 @@ pub fn block_in_place<F, R>(function: F) -> R
 where
     F: FnOnce() -> R,
 {
-    if !context::is_driving() {
+    if !context::is_driving_tasks() {
         return function();
     }
     assert!(
