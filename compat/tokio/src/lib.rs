@@ -11,6 +11,10 @@
 /// patch is in force.
 pub const ONELOOP: () = ();
 
+#[macro_use]
+#[doc(hidden)]
+pub mod macros;
+
 pub mod io;
 #[cfg(feature = "rt")]
 pub mod runtime;
@@ -18,10 +22,10 @@ pub mod runtime;
 mod runtime {
     pub(crate) mod context;
 }
-#[cfg(feature = "signal")]
-pub mod signal;
 #[cfg(feature = "sync")]
 mod primitive;
+#[cfg(feature = "signal")]
+pub mod signal;
 #[cfg(feature = "sync")]
 pub mod sync;
 pub mod task;
@@ -30,3 +34,14 @@ pub mod time;
 
 #[cfg(feature = "rt")]
 pub use task::spawn;
+
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use tokio_macros::select_priv_clean_pattern;
+
+#[cfg(all(feature = "macros", feature = "rt-multi-thread"))]
+pub use tokio_macros::{main, test};
+#[cfg(all(feature = "macros", not(feature = "rt")))]
+pub use tokio_macros::{main_fail as main, test_fail as test};
+#[cfg(all(feature = "macros", feature = "rt", not(feature = "rt-multi-thread")))]
+pub use tokio_macros::{main_rt as main, test_rt as test};

@@ -1,1 +1,36 @@
 //! Traits, adapters and utilities for asynchronous reading and writing.
+//!
+//! ```text
+//!   traits: AsyncRead, AsyncWrite, AsyncBufRead, AsyncSeek     what a stream is; read_buf
+//!     |
+//!   util: the methods of every stream (ext), each an `Op` with a small piece of work
+//!     |
+//!   adapters: buffers, halves, parts, pipes in memory
+//! ```
+
+mod read_buf;
+mod traits;
+
+#[cfg(feature = "io-util")]
+mod join;
+#[cfg(feature = "io-util")]
+mod split;
+#[cfg(feature = "io-util")]
+mod util;
+
+pub use std::io::{Error, ErrorKind, Result, SeekFrom};
+
+pub use read_buf::ReadBuf;
+pub use traits::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+
+#[cfg(feature = "io-util")]
+pub use join::{Join, join};
+#[cfg(feature = "io-util")]
+pub use split::{ReadHalf, WriteHalf, split};
+#[cfg(feature = "io-util")]
+pub use util::{
+    AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufStream, BufWriter,
+    Chain, DuplexStream, Empty, Lines, Repeat, SimplexStream, Sink, Split, Take, copy,
+    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, empty, repeat, simplex,
+    sink,
+};

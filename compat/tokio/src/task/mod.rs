@@ -7,6 +7,8 @@
 mod join_set;
 #[cfg(feature = "rt")]
 mod local;
+#[cfg(feature = "rt")]
+mod task_local;
 
 #[cfg(feature = "rt")]
 pub use join_set::JoinSet;
@@ -19,6 +21,14 @@ pub use oneloop::task::{
     AbortHandle, Id, JoinError, JoinHandle, Unconstrained, consume_budget, id, try_id,
     unconstrained, yield_now,
 };
+#[cfg(feature = "rt")]
+pub use task_local::LocalKey;
+
+/// Futures of this module that have no better place.
+#[cfg(feature = "rt")]
+pub mod futures {
+    pub use super::task_local::TaskLocalFuture;
+}
 
 /// The cooperative budget.
 #[cfg(feature = "rt")]
