@@ -29,7 +29,7 @@ pub(crate) fn compile(package: &Package, files: &[File], target: &Path) -> Resul
     let mut command = cargo(&package.directory);
     command
         .env("CARGO_TARGET_DIR", target)
-        .args(["test", "--quiet", "--no-run", "--no-fail-fast"])
+        .args(["build", "--quiet", "--keep-going"])
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped());
     for file in files {

@@ -15,7 +15,15 @@ pub const ONELOOP: () = ();
 #[doc(hidden)]
 pub mod macros;
 
+#[cfg(feature = "fs")]
+pub mod fs;
 pub mod io;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(any(feature = "fs", feature = "io-std"))]
+mod offload;
+#[cfg(feature = "process")]
+pub mod process;
 #[cfg(feature = "rt")]
 pub mod runtime;
 #[cfg(not(feature = "rt"))]

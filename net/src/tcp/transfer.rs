@@ -175,6 +175,24 @@ impl TcpStream {
         })
     }
 
+    /// As [`try_read`](Self::try_read), into memory that need not be initialised: the part that
+    /// was filled.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](Self::try_read).
+    pub fn try_read_uninit<'b>(&self, buf: &'b mut [MaybeUninit<u8>]) -> io::Result<&'b mut [u8]> {
+        let mut count = 0;
+        if !buf.is_empty() {
+            count = self.io.try_io(Interest::READABLE, |descriptor| {
+                sys::receive_uninit(descriptor.as_fd(), buf)
+            })?;
+        }
+        // SAFETY: `count` is 0 or what `receive_uninit` returned: that many bytes from the start of
+        // `buf` are initialised, and nobody has written to `buf` since.
+        Ok(unsafe { buf[..count].assume_init_mut() })
+    }
+
     /// Reads what is there into several buffers, filling one after the other.
     ///
     /// # Errors

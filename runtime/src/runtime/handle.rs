@@ -1,11 +1,12 @@
 //! A runtime, from any thread.
 
 use std::any::Any;
+use std::io;
 use std::num::NonZeroUsize;
 
 use super::block_on::on_main_loop;
 use super::context::{self, EnterGuard, TryCurrentError};
-use super::{RuntimeMetrics, Shared};
+use super::{RuntimeMetrics, Shared, runtime_is_gone};
 use crate::blocking::Job;
 use crate::metrics::LoopMetrics;
 use crate::primitive::sync::Arc;
@@ -240,6 +241,19 @@ impl Handle {
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.shared.is_shut_down()
+    }
+
+    /// Nothing while the runtime runs.
+    ///
+    /// # Errors
+    ///
+    /// It has begun to shut down: an error that
+    /// [`is_shutdown_error`](super::is_shutdown_error) knows.
+    pub fn check_running(&self) -> io::Result<()> {
+        if self.is_shut_down() {
+            return Err(runtime_is_gone());
+        }
+        Ok(())
     }
 
     /// A number that no other runtime of the process has while this one exists.

@@ -15,16 +15,23 @@ mod traits;
 mod join;
 #[cfg(feature = "io-util")]
 mod split;
+#[cfg(feature = "io-std")]
+mod stdio;
 #[cfg(feature = "io-util")]
 mod util;
 
 pub use std::io::{Error, ErrorKind, Result, SeekFrom};
 
+#[cfg(feature = "net")]
+pub use oneloop::io::{Interest, Ready};
 pub use read_buf::ReadBuf;
 pub use traits::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 
 #[cfg(feature = "io-util")]
 pub use join::{Join, join};
+#[cfg(feature = "io-std")]
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
+
 #[cfg(feature = "io-util")]
 pub use split::{ReadHalf, WriteHalf, split};
 #[cfg(feature = "io-util")]

@@ -17,18 +17,18 @@
 #[macro_export]
 macro_rules! join {
     (@order $order:ident [$({ $future:ident $init:expr })+]) => {{
-        use $crate::macros::support::{Order as _, Pin, Poll, maybe_done, poll_fn};
-
-        let mut futures = ($(maybe_done($init),)+);
+        let mut futures = ($($crate::macros::support::maybe_done($init),)+);
         // By reference: a `poll_fn` that owned them could be moved between polls.
         let futures = &mut futures;
         let mut order = $crate::macros::support::$order::default();
-        poll_fn(move |cx| {
+        $crate::macros::support::poll_fn(move |cx| {
             let ($($future,)+) = &mut *futures;
             // SAFETY: the futures lie in the tuple above, which is never moved nor moved out of.
-            $(let mut $future = unsafe { Pin::new_unchecked($future) };)+
+            $(let mut $future = unsafe {
+                $crate::macros::support::Pin::new_unchecked($future)
+            };)+
             let count = [$(stringify!($init)),+].len();
-            let first = order.first(count);
+            let first = $crate::macros::support::Order::first(&mut order, count);
             let mut all_done = true;
             for turn in first..first + count {
                 let mut at = 0;
@@ -41,11 +41,11 @@ macro_rules! join {
                 let _ = at;
             }
             if !all_done {
-                return Poll::Pending;
+                return $crate::macros::support::Poll::Pending;
             }
             // An output that cannot exist makes the rest unreachable.
             #[allow(unreachable_code)]
-            Poll::Ready(($($future.take_output().expect("all futures are done"),)+))
+            $crate::macros::support::Poll::Ready(($($future.take_output().expect("all futures are done"),)+))
         }).await
     }};
 
@@ -66,18 +66,18 @@ macro_rules! join {
 #[macro_export]
 macro_rules! try_join {
     (@order $order:ident [$({ $future:ident $init:expr })+]) => {{
-        use $crate::macros::support::{Order as _, Pin, Poll, maybe_done, poll_fn};
-
-        let mut futures = ($(maybe_done($init),)+);
+        let mut futures = ($($crate::macros::support::maybe_done($init),)+);
         // By reference: a `poll_fn` that owned them could be moved between polls.
         let futures = &mut futures;
         let mut order = $crate::macros::support::$order::default();
-        poll_fn(move |cx| {
+        $crate::macros::support::poll_fn(move |cx| {
             let ($($future,)+) = &mut *futures;
             // SAFETY: the futures lie in the tuple above, which is never moved nor moved out of.
-            $(let mut $future = unsafe { Pin::new_unchecked($future) };)+
+            $(let mut $future = unsafe {
+                $crate::macros::support::Pin::new_unchecked($future)
+            };)+
             let count = [$(stringify!($init)),+].len();
-            let first = order.first(count);
+            let first = $crate::macros::support::Order::first(&mut order, count);
             let mut all_done = true;
             for turn in first..first + count {
                 let mut at = 0;
@@ -92,7 +92,7 @@ macro_rules! try_join {
                             .is_err()
                         {
                             let output = $future.take_output().expect("the future is done");
-                            return Poll::Ready(Err(output.err().expect("it is an error")));
+                            return $crate::macros::support::Poll::Ready(Err(output.err().expect("it is an error")));
                         }
                     }
                     at += 1;
@@ -100,11 +100,11 @@ macro_rules! try_join {
                 let _ = at;
             }
             if !all_done {
-                return Poll::Pending;
+                return $crate::macros::support::Poll::Pending;
             }
             // An output that cannot exist makes the rest unreachable.
             #[allow(unreachable_code)]
-            Poll::Ready(Ok(($(
+            $crate::macros::support::Poll::Ready(Ok(($(
                 $future
                     .take_output()
                     .expect("all futures are done")

@@ -31,23 +31,21 @@ macro_rules! select {
         $future:ident $output:ident $pattern:pat = ($init:expr) if ($condition:expr) => ($handler:expr)
     })+] else $else:expr) => {{
         let chosen = {
-            use $crate::macros::support::{Future, IntoFuture, Pin, Poll, poll_fn};
-
             let mut is_enabled = [$($condition),+];
             // First as they are, in a statement of their own, so that temporaries that they borrow
             // live as long as they do.
             let futures = ($($init,)+);
             let ($($future,)+) = futures;
-            let mut futures = ($(IntoFuture::into_future($future),)+);
+            let mut futures = ($($crate::macros::support::IntoFuture::into_future($future),)+);
             // By reference: a `poll_fn` that owned them could be moved between polls.
             let futures = &mut futures;
 
-            poll_fn(|cx| {
+            $crate::macros::support::poll_fn(|cx| {
                 if $crate::macros::support::poll_budget_available(cx).is_pending() {
-                    return Poll::Pending;
+                    return $crate::macros::support::Poll::Pending;
                 }
                 let ($($future,)+) = &mut *futures;
-                $(let mut $output = None;)+
+                $(let mut $output = ::core::option::Option::None;)+
                 let mut is_chosen = false;
                 let mut is_pending = false;
                 let count = is_enabled.len();
@@ -56,23 +54,37 @@ macro_rules! select {
                     let branch = turn % count;
                     let mut at = 0;
                     $(
-                        if branch == at && is_enabled[at] {
+                        'branch: {
+                            if branch != at || !is_enabled[at] {
+                                break 'branch;
+                            }
                             // SAFETY: the future lies in the tuple above, which is never moved nor
                             // moved out of.
-                            let future = unsafe { Pin::new_unchecked(&mut *$future) };
-                            match Future::poll(future, cx) {
-                                Poll::Pending => is_pending = true,
-                                Poll::Ready(output) => {
-                                    is_enabled[at] = false;
-                                    // A pattern that always matches, or an output that cannot exist.
-                                    #[allow(unused_variables, unused_mut, unreachable_patterns, unreachable_code)]
-                                    match &output {
-                                        $crate::select_priv_clean_pattern!($pattern) => {
-                                            is_chosen = true;
-                                            $output = Some(output);
-                                        }
-                                        _ => {}
+                            let future = unsafe {
+                                $crate::macros::support::Pin::new_unchecked(&mut *$future)
+                            };
+                            let output = match $crate::macros::support::Future::poll(future, cx) {
+                                $crate::macros::support::Poll::Ready(output) => output,
+                                $crate::macros::support::Poll::Pending => {
+                                    is_pending = true;
+                                    break 'branch;
+                                }
+                            };
+                            // A pattern that always matches, or an output that cannot exist.
+                            #[allow(
+                                unused_variables,
+                                unused_mut,
+                                unreachable_patterns,
+                                unreachable_code
+                            )]
+                            {
+                                is_enabled[at] = false;
+                                match &output {
+                                    $crate::select_priv_clean_pattern!($pattern) => {
+                                        is_chosen = true;
+                                        $output = ::core::option::Option::Some(output);
                                     }
+                                    _ => {}
                                 }
                             }
                         }
@@ -84,18 +96,23 @@ macro_rules! select {
                     }
                 }
                 if is_chosen {
-                    Poll::Ready(Some(($($output,)+)))
+                    $crate::macros::support::Poll::Ready(
+                        ::core::option::Option::Some(($($output,)+)),
+                    )
                 } else if is_pending {
-                    Poll::Pending
+                    $crate::macros::support::Poll::Pending
                 } else {
-                    Poll::Ready(None)
+                    $crate::macros::support::Poll::Ready(::core::option::Option::None)
                 }
             }).await
         };
         match chosen {
-            None => $else,
-            Some(($($output,)+)) => {
-                $(if let Some(output) = $output {
+            ::core::option::Option::None => $else,
+            ::core::option::Option::Some(($($output,)+)) => {
+                $(if let ::core::option::Option::Some(output) = $output {
+                    // For patterns with `ref mut`.
+                    #[allow(unused_mut)]
+                    let mut output = output;
                     match output {
                         $pattern => $handler,
                         #[allow(unreachable_patterns)]

@@ -37,6 +37,13 @@ pub(crate) fn require_io() {
     assert!(ask(has_io), "{IO_DISABLED}");
 }
 
+/// As [`require_io`]; an error if the runtime shuts down.
+#[track_caller]
+pub(crate) fn running_io() -> std::io::Result<()> {
+    require_io();
+    ask(Handle::check_running)
+}
+
 /// Panics unless timers may be made here.
 #[track_caller]
 pub(crate) fn require_time() {

@@ -39,10 +39,6 @@ impl Handle {
         Self { inner }
     }
 
-    pub(crate) fn inner(&self) -> &oneloop::runtime::Handle {
-        &self.inner
-    }
-
     /// Enters the runtime on this thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {

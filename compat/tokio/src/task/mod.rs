@@ -21,6 +21,9 @@ pub use oneloop::task::{
     AbortHandle, Id, JoinError, JoinHandle, Unconstrained, consume_budget, id, try_id,
     unconstrained, yield_now,
 };
+#[cfg(not(feature = "rt"))]
+#[allow(unused_imports, reason = "files and standard streams need them")]
+pub(crate) use oneloop::task::{JoinError, JoinHandle};
 #[cfg(feature = "rt")]
 pub use task_local::LocalKey;
 

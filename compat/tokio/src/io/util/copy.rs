@@ -42,31 +42,57 @@ where
     R: AsyncBufRead + Unpin + ?Sized,
     W: AsyncWrite + Unpin + ?Sized,
 {
-    let mut total = 0;
-    poll_fn(|cx| poll_copy_buf(cx, reader, writer, &mut total)).await
+    let mut progress = Progress::default();
+    poll_fn(|cx| poll_copy_buf(cx, reader, writer, &mut progress)).await
+}
+
+#[derive(Default)]
+struct Progress {
+    total: u64,
+    /// Whether something was written since the last flush.
+    is_dirty: bool,
 }
 
 fn poll_copy_buf<R, W>(
     cx: &mut Context<'_>,
     reader: &mut R,
     writer: &mut W,
-    total: &mut u64,
+    progress: &mut Progress,
 ) -> Poll<io::Result<u64>>
 where
     R: AsyncBufRead + Unpin + ?Sized,
     W: AsyncWrite + Unpin + ?Sized,
 {
+    let budget = ready!(coop::poll_proceed(cx));
     loop {
-        let filled = ready!(Pin::new(&mut *reader).poll_fill_buf(cx))?;
+        let filled = match Pin::new(&mut *reader).poll_fill_buf(cx) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Poll::Ready(filled) => {
+                budget.made_progress();
+                filled?
+            }
+            Poll::Pending => {
+                // Nothing to do but to push on what the writer still holds back.
+                if progress.is_dirty {
+                    ready!(Pin::new(&mut *writer).poll_flush(cx))?;
+                    progress.is_dirty = false;
+                }
+                return Poll::Pending;
+            }
+        };
         if filled.is_empty() {
             ready!(Pin::new(&mut *writer).poll_flush(cx))?;
-            return Poll::Ready(Ok(*total));
+            return Poll::Ready(Ok(progress.total));
         }
-        let count = ready!(Pin::new(&mut *writer).poll_write(cx, filled))?;
+        let count = match ready!(Pin::new(&mut *writer).poll_write(cx, filled)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            written => written?,
+        };
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        *total += count as u64;
+        progress.total += count as u64;
+        progress.is_dirty = true;
         Pin::new(&mut *reader).consume(count);
     }
 }

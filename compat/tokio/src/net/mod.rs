@@ -1,0 +1,32 @@
+//! Sockets.
+//!
+//! Place: wraps `oneloop::net`. What is added: tokio's traits, its panic texts, and the check that
+//! IO is enabled where a socket is made.
+
+mod macros;
+pub mod tcp;
+
+pub use oneloop::net::ToSocketAddrs;
+#[doc(inline)]
+pub use tcp::{TcpListener, TcpSocket, TcpStream};
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::runtime::context::require;
+
+/// Looks a name up on the blocking pool.
+///
+/// # Errors
+///
+/// The name is not known, or not an address.
+///
+/// # Panics
+///
+/// Where there is no runtime.
+pub async fn lookup_host<T: ToSocketAddrs>(
+    host: T,
+) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    require();
+    oneloop::net::lookup_host(host).await
+}

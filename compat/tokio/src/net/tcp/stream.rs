@@ -1,0 +1,245 @@
+//! A connection.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::net::ToSocketAddrs;
+use crate::net::macros::{delegate, descriptor, readiness};
+use crate::runtime::context::{require_io, running_io};
+
+/// A TCP connection.
+pub struct TcpStream {
+    pub(super) inner: oneloop::net::TcpStream,
+}
+
+impl TcpStream {
+    /// Connects to the first address that answers.
+    ///
+    /// # Errors
+    ///
+    /// No address answers, or the runtime has shut down.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no runtime with IO.
+    pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
+        running_io()?;
+        let inner = oneloop::net::TcpStream::connect(addr).await?;
+        Ok(Self { inner })
+    }
+
+    /// Takes a stream of std's, which has to be in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no runtime with IO.
+    #[track_caller]
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        require_io();
+        oneloop::net::TcpStream::from_std(stream).map(|inner| Self { inner })
+    }
+
+    /// The stream as std knows it, still in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        self.inner.into_std()
+    }
+
+    readiness!();
+
+    /// Waits until a read may succeed. The task that polled last is woken.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has shut down.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_read_ready(cx)
+    }
+
+    /// Waits until a write may succeed. The task that polled last is woken.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has shut down.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_write_ready(cx)
+    }
+
+    /// Reads and leaves the bytes in the stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.peek(buf).await
+    }
+
+    /// The poll behind [`peek`](Self::peek).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(self.inner.poll_peek(cx, buf.initialize_unfilled()))?;
+        buf.advance(count);
+        Poll::Ready(Ok(count))
+    }
+
+    delegate! {
+        /// Reads without waiting.
+        try_read(buf: &mut [u8]) -> io::Result<usize>;
+        /// Reads into several buffers without waiting.
+        try_read_vectored(bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+        /// Writes without waiting.
+        try_write(buf: &[u8]) -> io::Result<usize>;
+        /// Writes from several buffers without waiting.
+        try_write_vectored(bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+        /// This end's address.
+        local_addr() -> io::Result<SocketAddr>;
+        /// The other end's address.
+        peer_addr() -> io::Result<SocketAddr>;
+        /// Takes the error that the system keeps for the socket.
+        take_error() -> io::Result<Option<io::Error>>;
+        /// Whether small packets are sent at once (`TCP_NODELAY`).
+        nodelay() -> io::Result<bool>;
+        /// Sets whether small packets are sent at once (`TCP_NODELAY`).
+        set_nodelay(nodelay: bool) -> io::Result<()>;
+        /// Whether packets are acknowledged at once (`TCP_QUICKACK`).
+        quickack() -> io::Result<bool>;
+        /// Sets whether packets are acknowledged at once (`TCP_QUICKACK`).
+        set_quickack(quickack: bool) -> io::Result<()>;
+        /// How long the system goes on with bytes that were not sent at the close (`SO_LINGER`).
+        linger() -> io::Result<Option<Duration>>;
+        /// Sets how long the system goes on with bytes that were not sent at the close.
+        set_linger(dur: Option<Duration>) -> io::Result<()>;
+        /// Makes the close a reset.
+        set_zero_linger() -> io::Result<()>;
+        /// The time to live of its packets.
+        ttl() -> io::Result<u32>;
+        /// Sets the time to live of its packets.
+        set_ttl(ttl: u32) -> io::Result<()>;
+    }
+
+    /// Reads into a growing buffer without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; `WouldBlock`.
+    #[cfg(feature = "io-util")]
+    pub fn try_read_buf<B: bytes::BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        // SAFETY: only initialised bytes are written to the chunk.
+        let chunk = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
+        let count = self.inner.try_read_uninit(chunk)?.len();
+        // SAFETY: `count` bytes at the start of the chunk were filled.
+        unsafe { buf.advance_mut(count) };
+        Ok(count)
+    }
+
+    /// The two halves, for the time of a borrow.
+    pub fn split<'a>(&'a mut self) -> (ReadHalf<'a>, WriteHalf<'a>) {
+        halves::split(self)
+    }
+
+    /// The two halves, each for itself. Dropping the writing half ends the output.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        halves::into_split(self)
+    }
+
+    pub(super) fn poll_read_shared(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // SAFETY: only initialised bytes are written to the unfilled part.
+        let unfilled = unsafe { buf.unfilled_mut() };
+        let count = ready!(self.inner.poll_read_uninit(cx, unfilled))?.len();
+        // SAFETY: `count` bytes at the start of the unfilled part were filled.
+        unsafe { buf.assume_init(count) };
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read_shared(cx, buf)
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.inner.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.inner.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_shutdown(cx)
+    }
+}
+
+impl AsRef<Self> for TcpStream {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl TryFrom<std::net::TcpStream> for TcpStream {
+    type Error = io::Error;
+
+    #[track_caller]
+    fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
+        Self::from_std(stream)
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+descriptor!(TcpStream);
