@@ -28,7 +28,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/src/task/join.rs",
     "runtime/src/task/mod.rs",
     "runtime/src/process/mod.rs",
-    "runtime/src/signal/unix.rs",
+    "runtime/src/sys/signals.rs",
     "runtime/src/task/local_set.rs",
     "runtime/src/task/spawned.rs",
     "tests/runtime/panics.rs",

@@ -6,7 +6,7 @@
 //!                          |  Message            (worker/inbox, worker/doorbell)
 //!                          v
 //!  +----------------- one loop, one thread ------------------+
-//!  |  ready tasks -> inbox -> due timers -> events -> sleep  |   worker
+//!  |  inbox -> ready tasks -> events -> due timers -> sleep  |   worker
 //!  |      ^                       |            |             |
 //!  |      +------- wakers --------+------------+             |   task
 //!  |                    time/wheel        reactor/slots      |

@@ -29,10 +29,7 @@ fn the_status_is_that_of_the_process() {
                 // Again, from what was seen.
                 assert_eq!(child.wait().await.unwrap().signal(), Some(9));
                 assert_eq!(child.id(), None);
-                assert_eq!(
-                    child.start_kill().unwrap_err().kind(),
-                    ErrorKind::InvalidInput
-                );
+                child.start_kill().unwrap();
             });
         }
     });

@@ -105,6 +105,7 @@ fn output_of(
         .args(arguments)
         .current_dir(directory)
         .env("CARGO_MANIFEST_DIR", directory)
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output)
@@ -138,4 +139,4 @@ fn tail(text: &str) -> String {
 const FILE_LIMIT: Duration = Duration::from_secs(60);
 const TEST_LIMIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-const TAIL_LINES: usize = 20;
+const TAIL_LINES: usize = 30;

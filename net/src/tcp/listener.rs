@@ -245,6 +245,7 @@ impl TcpListener {
     ) -> io::Result<(TcpStream, SocketAddr)> {
         self.faults.recovered();
         let stream = TcpStream::register(Descriptor::with_linger(stream, self.lingers))?;
+        stream.assume_readable();
         Ok((stream, peer))
     }
 

@@ -134,6 +134,11 @@ impl TcpStream {
         })
     }
 
+    /// A client that speaks first has often done so when its connection is accepted.
+    pub(super) fn assume_readable(&self) {
+        self.io.assume_readable();
+    }
+
     /// Takes over a connection of the standard library.
     ///
     /// It is set to non-blocking mode here; tokio leaves that to the caller.

@@ -86,15 +86,15 @@ impl Child {
         is_running.then(|| self.std.as_ref().expect(HAS_STD).id())
     }
 
-    /// Kills the process (`SIGKILL`) and does not wait for its end.
+    /// Kills the process (`SIGKILL`) and does not wait for its end. Does nothing if the end has been
+    /// seen already.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the end of the process has been seen already.
+    /// Those of kill(2).
     pub fn start_kill(&mut self) -> io::Result<()> {
         if self.status.is_some() {
-            let text = "invalid argument: can't kill an exited process";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            return Ok(());
         }
         self.std().kill()
     }

@@ -1,17 +1,19 @@
 //! Learning of the end of a child.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
 use std::task::{Context, Poll};
 
+use crate::reactor::{Direction, Source};
 use crate::signal::unix::{Signal, SignalKind, signal};
+use crate::sys::children::pidfd;
 
 /// Tells when to ask for a child's status.
 #[derive(Debug)]
 pub(super) enum Exit {
     /// The child's pidfd, readable from its end on.
-    #[cfg(target_os = "linux")]
-    Pidfd(crate::reactor::Source<std::os::fd::OwnedFd>),
+    Pidfd(Source<OwnedFd>),
     /// `SIGCHLD`, where the system knows no pidfd.
     Signal(Box<Signal>),
 }
@@ -19,12 +21,9 @@ pub(super) enum Exit {
 impl Exit {
     #[track_caller]
     pub(super) fn of(id: u32) -> io::Result<Self> {
-        #[cfg(target_os = "linux")]
         if let Some(pidfd) = pidfd(id) {
-            return Ok(Self::Pidfd(crate::reactor::Source::new(pidfd)?));
+            return Source::new(pidfd).map(Self::Pidfd);
         }
-        // Not used where there is a pidfd.
-        let _ = id;
         signal(SignalKind::child()).map(|signal| Self::Signal(Box::new(signal)))
     }
 
@@ -35,8 +34,7 @@ impl Exit {
         mut try_wait: impl FnMut() -> io::Result<Option<ExitStatus>>,
     ) -> Poll<io::Result<ExitStatus>> {
         match self {
-            #[cfg(target_os = "linux")]
-            Self::Pidfd(pidfd) => pidfd.poll_io(cx, crate::reactor::Direction::Read, |_| {
+            Self::Pidfd(pidfd) => pidfd.poll_io(cx, Direction::Read, |_| {
                 try_wait()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
             }),
             Self::Signal(signal) => loop {
@@ -55,12 +53,4 @@ impl Exit {
             },
         }
     }
-}
-
-/// None if the system knows no pidfds (Linux before 5.3) or refuses them to this process.
-#[cfg(target_os = "linux")]
-fn pidfd(id: u32) -> Option<std::os::fd::OwnedFd> {
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let pid = Pid::from_raw(i32::try_from(id).ok()?)?;
-    pidfd_open(pid, PidfdFlags::NONBLOCK).ok()
 }

@@ -9,9 +9,9 @@ use std::process::Stdio;
 use std::task::{Context, Poll};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
-use rustix::io::{ioctl_fionbio, read, write};
 
 use crate::reactor::{Direction, Source};
+use crate::sys::pipes::{read, set_nonblocking, write};
 
 macro_rules! stream {
     ($(#[$doc:meta])* $name:ident) => {
@@ -36,7 +36,7 @@ macro_rules! stream {
             #[track_caller]
             pub fn from_std(std: std::process::$name) -> io::Result<Self> {
                 let fd = OwnedFd::from(std);
-                ioctl_fionbio(&fd, true)?;
+                set_nonblocking(&fd, true)?;
                 Source::new(fd).map(Self)
             }
 
@@ -47,7 +47,7 @@ macro_rules! stream {
             /// The mode cannot be changed.
             pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
                 let fd = self.0.into_inner();
-                ioctl_fionbio(&fd, false)?;
+                set_nonblocking(&fd, false)?;
                 Ok(fd)
             }
         }
@@ -96,7 +96,7 @@ fn poll_read(
     buf: &mut [u8],
 ) -> Poll<io::Result<usize>> {
     // A short read tells nothing: the writer may have written less than one page and go on.
-    pipe.poll_io(cx, Direction::Read, |fd| Ok(read(fd, &mut *buf)?))
+    pipe.poll_io(cx, Direction::Read, |fd| read(fd, &mut *buf))
 }
 
 impl AsyncRead for ChildStdout {
@@ -125,8 +125,7 @@ impl AsyncWrite for ChildStdin {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0
-            .poll_io(cx, Direction::Write, |fd| Ok(write(fd, buf)?))
+        self.0.poll_io(cx, Direction::Write, |fd| write(fd, buf))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

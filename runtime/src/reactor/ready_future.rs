@@ -3,19 +3,19 @@
 //! Place: made by `Source::ready` and `Source::async_io`; polled on any thread.
 //!
 //! # Invariants
+//! Readiness alone is no operation and costs no budget: what is done with it does.
 //! A waiter that is dropped leaves its slot: directly on its loop, by a message from elsewhere.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use super::source::wait_remotely;
 use super::{Descriptor, Direction, Interest, Key, Message, WaiterNumber};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
-use crate::task::coop;
 use crate::worker::{self, Local, Remote};
 
 #[derive(Debug)]
@@ -116,7 +116,6 @@ impl Future for ReadyFuture<'_> {
     type Output = io::Result<u64>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let coop = ready!(coop::poll_proceed(cx));
         let mask = self.interest.mask();
         let mut bits = self.descriptor.readiness.load().bits(mask);
         if bits == 0 {
@@ -131,10 +130,7 @@ impl Future for ReadyFuture<'_> {
         }
         match bits {
             0 => Poll::Pending,
-            bits => {
-                coop.made_progress();
-                Poll::Ready(Ok(bits))
-            }
+            bits => Poll::Ready(Ok(bits)),
         }
     }
 }

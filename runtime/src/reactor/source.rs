@@ -66,6 +66,12 @@ impl<T: AsFd> Source<T> {
         })
     }
 
+    /// Takes it as readable until an operation answers `WouldBlock`: for a descriptor that probably
+    /// has input already, such as a connection that was just accepted.
+    pub fn assume_readable(&self) {
+        self.descriptor.readiness.set(READABLE);
+    }
+
     /// The descriptor's owner.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]

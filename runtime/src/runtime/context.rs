@@ -19,7 +19,7 @@ use std::task::Waker;
 
 use super::Handle;
 use crate::primitive::thread_local;
-use crate::task::Meta;
+use crate::task::{Id, Meta};
 use crate::worker::Local;
 
 thread_local! {
@@ -27,6 +27,7 @@ thread_local! {
     static TASK: Cell<*const Meta> = const { Cell::new(ptr::null()) };
     // The data pointer of the waker that the loop gave to the future being polled.
     static TRUSTED_WAKER: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    static RESULT_OF: Cell<Option<Id>> = const { Cell::new(None) };
     static HANDLES: RefCell<Vec<Handle>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -99,6 +100,34 @@ impl Drop for PolledTask {
     }
 }
 
+/// The task whose result is dropped on this thread, until dropped.
+pub(crate) struct DroppedResult {
+    before: Option<Id>,
+}
+
+impl DroppedResult {
+    pub(crate) fn of(id: Id) -> Self {
+        let before = RESULT_OF.try_with(|cell| cell.replace(Some(id)));
+        Self {
+            before: before.unwrap_or(None),
+        }
+    }
+
+    /// The id of that task.
+    pub(crate) fn id() -> Option<Id> {
+        RESULT_OF.try_with(Cell::get).unwrap_or(None)
+    }
+}
+
+impl Drop for DroppedResult {
+    fn drop(&mut self) {
+        // An error means that the thread is ending: nobody asks any more.
+        RESULT_OF
+            .try_with(|cell| cell.set(self.before))
+            .unwrap_or(());
+    }
+}
+
 /// Calls `f` with the task that is being polled or dropped on this thread.
 pub(crate) fn with_task<R>(f: impl FnOnce(Option<&Meta>) -> R) -> R {
     let task = TASK.try_with(Cell::get).unwrap_or(ptr::null());
@@ -149,13 +178,15 @@ pub struct EnterGuard<'a> {
 impl EnterGuard<'_> {
     #[track_caller]
     pub(crate) fn new(handle: Handle) -> Self {
-        let depth = HANDLES.with(|handles| {
+        // An error means that the thread is ending: a runtime that is dropped by a destructor of a
+        // thread's local goes without the entry.
+        let depth = HANDLES.try_with(|handles| {
             let mut handles = handles.borrow_mut();
             handles.push(handle);
             handles.len()
         });
         Self {
-            depth,
+            depth: depth.unwrap_or(0),
             handle: PhantomData,
             not_send: PhantomData,
         }

@@ -63,6 +63,10 @@ enum Kind {
     MultiThread(Workers),
 }
 
+// After a panic nothing behind a runtime is half done: see the invariants of the loop.
+impl std::panic::UnwindSafe for Runtime {}
+impl std::panic::RefUnwindSafe for Runtime {}
+
 impl Runtime {
     /// A multi-thread runtime with default options: one loop for each available core.
     ///

@@ -5,10 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
-use rustix::pipe::{PipeFlags, pipe_with};
-use signal_hook_registry::{FORBIDDEN, SigId};
-
 use crate::reactor::{Direction, Source};
+use crate::sys::{pipes, signals};
 
 /// Which signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,67 +28,67 @@ impl SignalKind {
     /// `SIGALRM`: a timer of alarm(2) has run out.
     #[must_use]
     pub const fn alarm() -> Self {
-        Self(libc::SIGALRM)
+        Self(signals::SIGALRM)
     }
 
     /// `SIGCHLD`: a child process has ended or stopped.
     #[must_use]
     pub const fn child() -> Self {
-        Self(libc::SIGCHLD)
+        Self(signals::SIGCHLD)
     }
 
     /// `SIGHUP`: the terminal is gone; by custom, read the configuration again.
     #[must_use]
     pub const fn hangup() -> Self {
-        Self(libc::SIGHUP)
+        Self(signals::SIGHUP)
     }
 
     /// `SIGINT`: Ctrl-C.
     #[must_use]
     pub const fn interrupt() -> Self {
-        Self(libc::SIGINT)
+        Self(signals::SIGINT)
     }
 
     /// `SIGIO`: a descriptor is ready.
     #[must_use]
     pub const fn io() -> Self {
-        Self(libc::SIGIO)
+        Self(signals::SIGIO)
     }
 
     /// `SIGPIPE`: a write to a pipe that nobody reads. Rust programs ignore it from the start.
     #[must_use]
     pub const fn pipe() -> Self {
-        Self(libc::SIGPIPE)
+        Self(signals::SIGPIPE)
     }
 
     /// `SIGQUIT`: Ctrl-\.
     #[must_use]
     pub const fn quit() -> Self {
-        Self(libc::SIGQUIT)
+        Self(signals::SIGQUIT)
     }
 
     /// `SIGTERM`: please end.
     #[must_use]
     pub const fn terminate() -> Self {
-        Self(libc::SIGTERM)
+        Self(signals::SIGTERM)
     }
 
     /// `SIGUSR1`.
     #[must_use]
     pub const fn user_defined1() -> Self {
-        Self(libc::SIGUSR1)
+        Self(signals::SIGUSR1)
     }
 
     /// `SIGUSR2`.
     #[must_use]
     pub const fn user_defined2() -> Self {
-        Self(libc::SIGUSR2)
+        Self(signals::SIGUSR2)
     }
 
     /// `SIGWINCH`: the terminal's window has another size.
     #[must_use]
     pub const fn window_change() -> Self {
-        Self(libc::SIGWINCH)
+        Self(signals::SIGWINCH)
     }
 }
 
@@ -116,7 +114,8 @@ impl From<SignalKind> for c_int {
 #[derive(Debug)]
 pub struct Signal {
     pipe: Source<OwnedFd>,
-    action: SigId,
+    // The other end of the pipe; dropped, it tells of no more signals.
+    _handler: signals::Handler,
 }
 
 /// Begins to listen for a signal: from this call on it does not do what it does by default, for
@@ -133,21 +132,12 @@ pub struct Signal {
 /// Outside a runtime.
 #[track_caller]
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
-    let SignalKind(number) = kind;
-    if number <= 0 || FORBIDDEN.contains(&number) {
-        let text = format!("Refusing to register signal {number}: it cannot be caught");
-        return Err(io::Error::other(text));
-    }
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (reader, writer) = pipes::pipe()?;
     let pipe = Source::new(reader)?;
-    let tell = move || {
-        // A full pipe tells of the signal as well.
-        let _ = rustix::io::write(&writer, &[1]);
-    };
-    // SAFETY: the action does what is safe in a signal handler (signal-safety(7)): one write(2) to
-    // a descriptor that it owns; it does not allocate, lock or panic.
-    let action = unsafe { signal_hook_registry::register(number, tell) }?;
-    Ok(Signal { pipe, action })
+    Ok(Signal {
+        pipe,
+        _handler: signals::Handler::install(kind.0, writer)?,
+    })
 }
 
 impl Signal {
@@ -163,7 +153,7 @@ impl Signal {
     /// The poll behind [`recv`](Self::recv). The task that polled last is woken.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let mut signals = [0; SIGNALS_MAX];
-        let read = |pipe: &OwnedFd| Ok(rustix::io::read(pipe, &mut signals)?);
+        let read = |pipe: &OwnedFd| pipes::read(pipe, &mut signals);
         match ready!(
             self.pipe
                 .poll_transfer(cx, Direction::Read, SIGNALS_MAX, read)
@@ -172,12 +162,6 @@ impl Signal {
             // No loop is left to wait on: nothing will come any more.
             Err(_) => Poll::Ready(None),
         }
-    }
-}
-
-impl Drop for Signal {
-    fn drop(&mut self) {
-        signal_hook_registry::unregister(self.action);
     }
 }
 

@@ -32,7 +32,13 @@ mod double;
 #[cfg(loom)]
 pub(crate) use double::{Events, Poller, SHORT_TRANSFER_DRAINS};
 
+#[cfg(not(loom))]
+pub(crate) mod children;
 pub(crate) mod cpus;
+#[cfg(not(loom))]
+pub(crate) mod pipes;
+#[cfg(not(loom))]
+pub(crate) mod signals;
 
 /// Events taken from the kernel in one system call. More wait for the next turn, which then does
 /// not sleep. A buffer costs 12 bytes an entry.

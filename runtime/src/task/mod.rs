@@ -297,10 +297,11 @@ pub fn id() -> Id {
         .expect("`task::id()` was called outside a task: the root future of `block_on` has none")
 }
 
-/// The id of the task that is being polled or dropped on this thread, if there is one.
+/// The id of the task that is being polled, or whose future or result is being dropped, on this
+/// thread, if there is one.
 #[must_use]
 pub fn try_id() -> Option<Id> {
-    context::with_task(|task| task.map(Meta::id))
+    context::DroppedResult::id().or_else(|| context::with_task(|task| task.map(Meta::id)))
 }
 
 /// The name of the task that is being polled or dropped on this thread, if it has one.

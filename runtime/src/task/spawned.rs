@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::{Home, JoinError, Meta, NOT_LIVE, coop, local_set};
+use super::{Home, Id, JoinError, Meta, NOT_LIVE, coop, local_set};
 use crate::contain::{contained, drop_contained};
 use crate::context::{self, PolledTask};
 
@@ -72,7 +72,7 @@ impl<F: Future> Future for Spawned<'_, F> {
         };
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
         meta.end();
-        polled.map(|result| Outcome::new(result).or_panic_of_drop(dropped, meta))
+        polled.map(|result| Outcome::new(meta.id, result).or_panic_of_drop(dropped))
     }
 }
 
@@ -115,28 +115,35 @@ impl Meta {
 
 /// What a task gives to its joiner. If nobody joins, it is dropped where that becomes known, and a
 /// panic in that drop is contained.
-pub(super) struct Outcome<T>(ManuallyDrop<Result<T, JoinError>>);
+pub(super) struct Outcome<T> {
+    result: ManuallyDrop<Result<T, JoinError>>,
+    /// The task's id is known while the result is dropped.
+    id: Id,
+}
 
 impl<T> Outcome<T> {
-    fn new(result: Result<T, JoinError>) -> Self {
-        Self(ManuallyDrop::new(result))
+    fn new(id: Id, result: Result<T, JoinError>) -> Self {
+        Self {
+            result: ManuallyDrop::new(result),
+            id,
+        }
     }
 
     /// A panic in the drop of the future replaces the value; of two panics the first is kept.
-    fn or_panic_of_drop(self, dropped: Result<(), Box<dyn Any + Send>>, meta: &Meta) -> Self {
-        match (dropped, self.0.as_ref()) {
+    fn or_panic_of_drop(self, dropped: Result<(), Box<dyn Any + Send>>) -> Self {
+        match (dropped, self.result.as_ref()) {
             (Ok(()), _) => self,
             (Err(payload), Err(error)) if error.is_panic() => {
                 drop_contained(payload);
                 self
             }
-            (Err(payload), _) => Self::new(Err(JoinError::panic(meta.id, payload))),
+            (Err(payload), _) => Self::new(self.id, Err(JoinError::panic(self.id, payload))),
         }
     }
 
     pub(super) fn into_result(mut self) -> Result<T, JoinError> {
         // SAFETY: `self` is forgotten on the next line, so its drop does not see the field again.
-        let result = unsafe { ManuallyDrop::take(&mut self.0) };
+        let result = unsafe { ManuallyDrop::take(&mut self.result) };
         #[expect(clippy::mem_forget, reason = "the field was moved out")]
         std::mem::forget(self);
         result
@@ -145,7 +152,8 @@ impl<T> Outcome<T> {
 
 impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
+        let _named = context::DroppedResult::of(self.id);
         // SAFETY: only `into_result` takes the field out, and it forgets `self`.
-        drop_contained(unsafe { ManuallyDrop::take(&mut self.0) });
+        drop_contained(unsafe { ManuallyDrop::take(&mut self.result) });
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Timer {
     armed: Armed,
     /// Whether it was polled or reset: before that it has not elapsed, whatever the clock says.
     is_started: bool,
+    /// Whether the deadline was changed since the last poll: it may have passed already.
+    is_changed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,7 @@ impl Timer {
                 home,
                 armed: Armed::No,
                 is_started: false,
+                is_changed: false,
             },
             Err(error) => panic!("a timer belongs to a runtime: {error}"),
         }
@@ -118,6 +121,7 @@ impl Timer {
     pub(super) fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         self.is_started = true;
+        self.is_changed = true;
         match self.armed {
             Armed::No => {}
             Armed::ByMessage(id) => {
@@ -152,6 +156,7 @@ impl Timer {
         let is_home = self.home.is(local);
         if let Armed::ByKey(key) = self.armed
             && is_home
+            && !mem::take(&mut self.is_changed)
         {
             if timers.set_waker(key, waker) {
                 return Ok(Poll::Pending);

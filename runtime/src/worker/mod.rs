@@ -4,8 +4,8 @@
 //! own thread.
 //!
 //! ```text
-//! turn:  ready tasks  ->  inbox  ->  due timers  ->  readiness events  ->  again, or sleep
-//!        (61 or 200 us)  (a snapshot)                (one system call)
+//! turn:  inbox  ->  ready tasks  ->  readiness events  ->  due timers  ->  again, or sleep
+//!   (a snapshot)    (61 or 200 us)   (one system call)
 //! ```
 //!
 //! # Invariants
@@ -15,8 +15,9 @@
 //! runs, or a waker is woken or dropped.
 //!
 //! # Why it is so
-//! Tasks first, because they were made ready by the events of the turn before; the system call
-//! last, because it is also the sleep. A loop with nothing registered skips it while it has work.
+//! The inbox first, so that a task that another thread wakes runs in the turn that begins with the
+//! ring, without a look at the descriptors in between; the system call last, because it is also
+//! the sleep. A loop with nothing registered skips it while it has work.
 
 pub mod doorbell;
 pub mod inbox;
@@ -155,11 +156,11 @@ impl Local {
         self.rest();
     }
 
-    /// The first half of a turn: tasks and messages.
+    /// The first half of a turn: messages and tasks.
     fn work(&self) {
         self.counts.turns.add(1);
-        self.run_tasks();
         self.take_inbox();
+        self.run_tasks();
     }
 
     /// The second half: the system call, which is also the sleep.

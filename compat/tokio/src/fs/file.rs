@@ -148,9 +148,17 @@ impl File {
     ///
     /// Those of dup(2).
     pub async fn try_clone(&self) -> io::Result<Self> {
-        let _inner = self.written().await;
+        // An error of a write stays with this file.
+        let mut inner = self.inner.lock().await;
+        poll_fn(|cx| inner.offload.poll_quiet(cx)).await?;
+        let buffer_bytes_max = inner.offload.buffer_bytes_max();
+        drop(inner);
         let std = Arc::clone(&self.std);
-        blocking(move || std.try_clone()).await.map(Self::from_std)
+        let mut clone = blocking(move || std.try_clone())
+            .await
+            .map(Self::from_std)?;
+        clone.set_max_buf_size(buffer_bytes_max);
+        Ok(clone)
     }
 
     /// The file as std knows it, after what was begun has ended.

@@ -9,7 +9,7 @@ mod dir;
 mod file;
 mod options;
 
-use std::fs::{Metadata, Permissions};
+pub use std::fs::{FileTimes, FileType, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 

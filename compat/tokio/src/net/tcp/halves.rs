@@ -148,7 +148,7 @@ macro_rules! writing_half {
                 #[allow(unused_mut)] mut self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
             ) -> Poll<io::Result<()>> {
-                let shut_down = self.stream.inner.poll_shutdown(cx);
+                let shut_down = self.stream.poll_shutdown_shared(cx);
                 if let Poll::Ready(Ok(())) = shut_down {
                     self.note_shutdown();
                 }

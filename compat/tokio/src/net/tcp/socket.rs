@@ -115,6 +115,7 @@ impl TcpSocket {
         /// How long the system goes on with bytes that were not sent at the close.
         linger() -> io::Result<Option<Duration>>;
         /// Sets how long the system goes on with bytes that were not sent at the close.
+        #[deprecated = "with a time above zero a close may wait: use set_zero_linger"]
         set_linger(dur: Option<Duration>) -> io::Result<()>;
         /// Whether small packets are sent at once (`TCP_NODELAY`).
         nodelay() -> io::Result<bool>;

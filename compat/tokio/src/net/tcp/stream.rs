@@ -132,6 +132,7 @@ impl TcpStream {
         /// How long the system goes on with bytes that were not sent at the close (`SO_LINGER`).
         linger() -> io::Result<Option<Duration>>;
         /// Sets how long the system goes on with bytes that were not sent at the close.
+        #[deprecated = "with a time above zero a close may wait: use set_zero_linger"]
         set_linger(dur: Option<Duration>) -> io::Result<()>;
         /// Makes the close a reset.
         set_zero_linger() -> io::Result<()>;
@@ -164,6 +165,14 @@ impl TcpStream {
     /// The two halves, each for itself. Dropping the writing half ends the output.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         halves::into_split(self)
+    }
+
+    /// A connection that is gone needs no end.
+    pub(super) fn poll_shutdown_shared(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(self.inner.poll_shutdown(cx)) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            result => Poll::Ready(result),
+        }
     }
 
     pub(super) fn poll_read_shared(
@@ -217,7 +226,7 @@ impl AsyncWrite for TcpStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_shutdown(cx)
+        self.poll_shutdown_shared(cx)
     }
 }
 
