@@ -61,13 +61,8 @@ pub(crate) fn prepare(work: &Path, facade: Option<&Path>) -> Result<Vec<Package>
         fs::create_dir_all(directory.join("src"))?;
         write_if_new(&directory.join("src/lib.rs"), "")?;
         write_if_new(&directory.join("Cargo.toml"), &manifest(facade))?;
-        fs::copy(locked_versions(), directory.join("Cargo.lock"))
-            .map(drop)
-            .or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })?;
         if facade.is_some() {
+            fs::copy(locked_versions(), directory.join("Cargo.lock"))?;
             assert_patched(&directory)?;
         }
         packages.push(Package { directory, area });

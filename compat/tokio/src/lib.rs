@@ -21,6 +21,10 @@ pub mod io;
 #[cfg(feature = "net")]
 pub mod net;
 #[cfg(any(feature = "fs", feature = "io-std"))]
+#[cfg_attr(
+    not(all(feature = "fs", feature = "io-std")),
+    allow(dead_code, reason = "files and standard streams need a part each")
+)]
 mod offload;
 #[cfg(feature = "process")]
 pub mod process;
@@ -30,12 +34,20 @@ pub mod runtime;
 mod runtime {
     pub(crate) mod context;
 }
-#[cfg(feature = "sync")]
+#[cfg(any(feature = "fs", feature = "sync"))]
 mod primitive;
 #[cfg(feature = "signal")]
 pub mod signal;
 #[cfg(feature = "sync")]
 pub mod sync;
+#[cfg(all(feature = "fs", not(feature = "sync")))]
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "files need the mutex"
+)]
+mod sync;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;

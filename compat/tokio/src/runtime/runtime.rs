@@ -1,9 +1,8 @@
 //! The runtime itself.
 
-use std::io;
 use std::time::Duration;
 
-use super::{Builder, EnterGuard, Handle, RuntimeMetrics};
+use super::{EnterGuard, Handle, RuntimeMetrics};
 use crate::task::JoinHandle;
 
 /// Loops, their threads and the blocking pool. Dropping it ends its tasks and waits for the
@@ -31,8 +30,8 @@ impl Runtime {
     ///
     /// The system refuses threads or descriptors.
     #[cfg(feature = "rt-multi-thread")]
-    pub fn new() -> io::Result<Self> {
-        Builder::new_multi_thread().enable_all().build()
+    pub fn new() -> std::io::Result<Self> {
+        super::Builder::new_multi_thread().enable_all().build()
     }
 
     /// A handle to this runtime, for any thread.
