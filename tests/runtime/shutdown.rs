@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use oneloop::task;
 
-use crate::support::{Fate, Gate, each_runtime, two_loops, within_deadline};
+use crate::support::{Fate, Gate, each_runtime, one_loop, two_loops, within_deadline};
 
 #[test]
 fn live_tasks_are_dropped_and_their_joiners_told() {
@@ -53,6 +53,28 @@ fn regression_r1_a_waker_kept_elsewhere_does_not_drop_the_future_there() {
         assert_ne!(fate.drop_threads(), [thread::current().id()]);
         waker.wake_by_ref();
         drop(waker);
+    });
+}
+
+#[test]
+fn regression_a_task_behind_the_message_to_stop_is_not_polled() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let handle = runtime.handle().clone();
+        let (started, is_started) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let busy = runtime.spawn(async move {
+            started.send(()).unwrap();
+            // Holds the loop, so that the next two messages are taken together.
+            released.recv().unwrap();
+        });
+        is_started.recv().unwrap();
+        runtime.shutdown_background();
+        let late = handle.spawn(async {});
+        release.send(()).unwrap();
+        futures_lite::future::block_on(busy).unwrap();
+        let error = futures_lite::future::block_on(late).unwrap_err();
+        assert!(error.is_cancelled(), "{error}");
     });
 }
 

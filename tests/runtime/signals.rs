@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, raise};
 use oneloop::signal::ctrl_c;
 use oneloop::signal::unix::{SignalKind, signal};
 use oneloop::{task, time};
-use rustix::process::{Signal, getpid, kill_process};
 
 use crate::support::{each_runtime, two_loops, within_deadline};
-
-fn raise(signal: Signal) {
-    kill_process(getpid(), signal).unwrap();
-}
 
 #[test]
 fn each_listener_gets_the_signal_on_every_runtime() {
@@ -22,7 +18,7 @@ fn each_listener_gets_the_signal_on_every_runtime() {
                 let mut other = signal(SignalKind::user_defined1()).unwrap();
                 drop(signal(SignalKind::user_defined1()).unwrap());
                 for _ in 0..3 {
-                    raise(Signal::USR1);
+                    raise(Signal::SIGUSR1).unwrap();
                     assert_eq!(one.recv().await, Some(()));
                     assert_eq!(other.recv().await, Some(()));
                 }
@@ -36,12 +32,12 @@ fn signals_before_a_wait_count_as_one() {
     within_deadline(|| {
         two_loops().block_on(async {
             let mut listener = signal(SignalKind::user_defined2()).unwrap();
-            raise(Signal::USR2);
-            raise(Signal::USR2);
+            raise(Signal::SIGUSR2).unwrap();
+            raise(Signal::SIGUSR2).unwrap();
             assert_eq!(listener.recv().await, Some(()));
             let none = time::timeout(Duration::from_millis(20), listener.recv());
             assert!(none.await.is_err());
-            raise(Signal::USR2);
+            raise(Signal::SIGUSR2).unwrap();
             assert_eq!(listener.recv().await, Some(()));
         });
     });
@@ -59,7 +55,7 @@ fn a_listener_moves_to_another_loop() {
                     listener
                 });
                 task::yield_now().await;
-                raise(Signal::WINCH);
+                raise(Signal::SIGWINCH).unwrap();
                 listener = wait.await.unwrap();
             }
         });
@@ -71,7 +67,7 @@ fn ctrl_c_listens_from_the_call_on() {
     within_deadline(|| {
         two_loops().block_on(async {
             let waiting = ctrl_c();
-            raise(Signal::INT);
+            raise(Signal::SIGINT).unwrap();
             waiting.await.unwrap();
         });
     });
@@ -88,7 +84,7 @@ fn what_cannot_be_caught_is_refused() {
 }
 
 fn libc_sigkill() -> i32 {
-    Signal::KILL.as_raw()
+    Signal::SIGKILL as i32
 }
 
 #[test]

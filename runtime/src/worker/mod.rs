@@ -143,10 +143,16 @@ impl Local {
 
     // ---- the turn ----
 
-    /// Runs turns until the runtime shuts down: the life of a worker.
+    /// Runs turns until the runtime shuts down: the life of a worker. A task that comes after the
+    /// message to stop is not polled any more.
     pub(crate) fn run(&self) {
-        while !self.stopping.get() {
-            self.turn();
+        loop {
+            self.begin_turn();
+            if self.stopping.get() {
+                return;
+            }
+            self.run_tasks();
+            self.rest();
         }
     }
 
@@ -158,9 +164,13 @@ impl Local {
 
     /// The first half of a turn: messages and tasks.
     fn work(&self) {
+        self.begin_turn();
+        self.run_tasks();
+    }
+
+    fn begin_turn(&self) {
         self.counts.turns.add(1);
         self.take_inbox();
-        self.run_tasks();
     }
 
     /// The second half: the system call, which is also the sleep.
