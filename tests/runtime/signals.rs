@@ -44,6 +44,24 @@ fn signals_before_a_wait_count_as_one() {
 }
 
 #[test]
+fn a_signal_between_two_listeners_goes_to_the_next() {
+    within_deadline(|| {
+        two_loops().block_on(async {
+            drop(signal(SignalKind::hangup()).unwrap());
+            raise(Signal::SIGHUP).unwrap();
+            let mut next = signal(SignalKind::hangup()).unwrap();
+            assert_eq!(next.recv().await, Some(()));
+            drop(next);
+            raise(Signal::SIGHUP).unwrap();
+            time::sleep(Duration::from_millis(150)).await;
+            let mut late = signal(SignalKind::hangup()).unwrap();
+            let none = time::timeout(Duration::from_millis(20), late.recv());
+            assert!(none.await.is_err(), "it came too long ago");
+        });
+    });
+}
+
+#[test]
 fn a_listener_moves_to_another_loop() {
     within_deadline(|| {
         let runtime = two_loops();

@@ -106,7 +106,9 @@ impl From<SignalKind> for c_int {
 
 /// Listens for a signal. Made by [`signal`].
 ///
-/// Signals that come between two waits count as one, as the kernel itself counts them.
+/// Signals that come between two waits count as one, as the kernel itself counts them. A signal that
+/// came up to 100 ms before the listener was made, and that nobody else listened to, counts: a
+/// listener that is dropped and made again misses nothing.
 ///
 /// # Threads
 ///
