@@ -157,6 +157,29 @@ fn foreign_wake_of_the_root() {
     READY.assert("did not have to wait");
 }
 
+/// A foreign thread wakes the root future twice, perhaps before it is polled again: the second
+/// wake-up may send nothing of its own, but what it tells of must be seen.
+#[test]
+fn two_foreign_wakes_of_the_root() {
+    static BOTH_WAITED: Reached = Reached::new();
+    static ONE_POLL: Reached = Reached::new();
+    explore("two_foreign_wakes_of_the_root", || {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let events = [Event::new(), Event::new()];
+        let setting = events.clone();
+        let setter = thread::spawn(move || setting.iter().for_each(|event| event.set()));
+        let waited = runtime.block_on(async {
+            let [first, second] = events;
+            (first.wait().await, second.wait().await)
+        });
+        BOTH_WAITED.count_if(waited == (true, true));
+        ONE_POLL.count_if(waited == (true, false));
+        setter.join().unwrap();
+    });
+    BOTH_WAITED.assert("waited twice");
+    ONE_POLL.assert("found the second set at the first poll");
+}
+
 /// A foreign thread wakes a task while its loop falls asleep.
 #[test]
 fn foreign_wake_of_a_task() {

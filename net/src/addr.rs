@@ -14,7 +14,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::{option, vec};
 
-use oneloop_runtime::task::{JoinHandle, spawn_blocking};
+use oneloop_runtime::runtime::Handle;
+use oneloop_runtime::task::JoinHandle;
 
 /// Turns a value into one or more socket addresses, without blocking the loop.
 ///
@@ -90,9 +91,11 @@ impl Resolving {
     /// Asks the system's resolver.
     fn on_pool(host: &str, port: u16) -> Self {
         let host = host.to_owned();
-        Self(State::Pool(spawn_blocking(move || {
-            std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port))
-        })))
+        let ask = move || std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
+        match Handle::current().try_spawn_blocking(ask) {
+            Ok(handle) => Self(State::Pool(handle)),
+            Err(error) => Self(State::Known(Some(Err(error)))),
+        }
     }
 }
 

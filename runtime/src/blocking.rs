@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use crate::context;
 use crate::primitive::sync::{Arc, Condvar, Mutex};
 use crate::primitive::thread::{self, JoinHandle};
 use crate::runtime::{Handle, Shared};
@@ -89,20 +90,30 @@ impl Pool {
     pub(crate) fn run(&self, job: Runnable, shared: &Arc<Shared>) -> io::Result<()> {
         let inhibited = Inhibited::new(shared);
         let job = Queued { job, inhibited };
-        let mut state = self.state.lock();
+        // The application names the thread: outside the lock, and before the job is queued.
+        let mut name = None;
+        let mut state = loop {
+            let state = self.state.lock();
+            if name.is_some() || !state.needs_thread(self.max_threads) {
+                break state;
+            }
+            drop(state);
+            name = Some(shared.config.next_thread_name());
+        };
         if state.is_shut_down {
             drop(state);
             job.cancel();
             return Ok(());
         }
+        let needs_thread = state.needs_thread(self.max_threads);
         state.queue.push_back(job);
-        if state.idle >= state.queue.len() || state.threads.len() >= self.max_threads {
+        let Some(name) = name.filter(|_| needs_thread) else {
             drop(state);
             self.work.notify_one();
             return Ok(());
-        }
+        };
         let key = state.threads.insert(None);
-        match start_thread(key, Arc::clone(shared)) {
+        match start_thread(key, Arc::clone(shared), name) {
             Ok(handle) => state.threads[key] = Some(handle),
             Err(error) => {
                 state.threads.remove(key);
@@ -187,6 +198,13 @@ impl Pool {
     }
 }
 
+impl State {
+    /// Whether one job more needs one thread more.
+    fn needs_thread(&self, max_threads: usize) -> bool {
+        !self.is_shut_down && self.idle <= self.queue.len() && self.threads.len() < max_threads
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (threads, queue) = self.size();
@@ -197,11 +215,11 @@ impl fmt::Debug for Pool {
     }
 }
 
-fn start_thread(key: usize, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
-    let name = (shared.config.thread_name)();
+fn start_thread(key: usize, shared: Arc<Shared>, name: String) -> io::Result<JoinHandle<()>> {
     let stack_size = shared.config.stack_size;
     thread::spawn_named(name, stack_size, move || {
         let handle = Handle::from_shared(Arc::clone(&shared));
+        context::join_pool(&shared);
         {
             let _entered = handle.enter();
             shared.config.hooks.start();

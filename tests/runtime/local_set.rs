@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use oneloop::runtime::LocalRuntime;
 use oneloop::task::{self, LocalSet};
 use oneloop::time;
 
@@ -192,4 +193,17 @@ fn a_set_that_sleeps_is_woken_once_for_each_batch() {
     assert_eq!(wakes(), 1);
     assert!(run.as_mut().poll(&mut cx).is_pending());
     assert_eq!(wakes(), 1);
+}
+
+#[test]
+fn regression_a_local_runtime_spawns_onto_itself_whatever_set_is_entered() {
+    within_deadline(|| {
+        let runtime = LocalRuntime::new().unwrap();
+        let set = LocalSet::new();
+        let join = {
+            let _entered = set.enter();
+            runtime.spawn_local(async { 1 })
+        };
+        assert_eq!(runtime.block_on(join).unwrap(), 1);
+    });
 }

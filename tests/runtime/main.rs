@@ -20,6 +20,7 @@ mod misuse;
 mod panics;
 mod placement;
 mod processes;
+mod roots;
 mod shutdown;
 mod signals;
 mod source;

@@ -1,5 +1,6 @@
 //! Misuse gives one clear text, with the caller's place, and no hang.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oneloop::io::Source;
@@ -196,4 +197,53 @@ fn in_child_build_from_environment() {
     if let Err(error) = Runtime::new() {
         println!("{error}");
     }
+}
+
+#[test]
+fn regression_the_function_that_names_threads_may_panic_and_look_around() {
+    within_deadline(|| {
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        let count = Arc::new(AtomicUsize::new(0));
+        let third_panics = {
+            let count = Arc::clone(&count);
+            move || {
+                assert!(count.fetch_add(1, Ordering::Relaxed) != 2, "no name");
+                "named".to_owned()
+            }
+        };
+        let before = threads();
+        let text = panic_of(|| {
+            Builder::new_multi_thread()
+                .worker_threads(3)
+                .thread_name_fn(third_panics.clone())
+                .build()
+        });
+        assert_eq!(text, "no name");
+        // Other tests end threads of theirs meanwhile.
+        assert!(threads() < before + 3);
+
+        let runtime = Builder::new_current_thread()
+            .thread_name_fn(|| {
+                let metrics = Handle::try_current().map(|handle| handle.metrics());
+                format!("nul\0 {}", metrics.is_ok())
+            })
+            .build()
+            .unwrap();
+        let name = task_name(&runtime);
+        assert_eq!(name.as_deref(), Some("nul true"));
+
+        count.store(2, Ordering::Relaxed);
+        let runtime = Builder::new_current_thread()
+            .thread_name_fn(third_panics)
+            .build()
+            .unwrap();
+        assert_eq!(panic_of(|| runtime.spawn_blocking(|| ())), "no name");
+        assert_eq!(task_name(&runtime).as_deref(), Some("named"));
+    });
+}
+
+/// The name of a thread of the pool.
+fn task_name(runtime: &Runtime) -> Option<String> {
+    let name = || std::thread::current().name().map(str::to_owned);
+    runtime.block_on(async { task::spawn_blocking(name).await.unwrap() })
 }

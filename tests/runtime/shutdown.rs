@@ -204,3 +204,31 @@ fn a_thread_that_ends_late_may_hold_handles() {
         drop(runtime);
     });
 }
+
+#[test]
+fn regression_a_runtime_may_be_dropped_on_its_own_threads() {
+    within_deadline(|| {
+        let last_reference_in = |blocks_in_place: bool| {
+            let runtime = Arc::new(two_loops());
+            let handle = runtime.handle().clone();
+            let (release, released) = mpsc::channel::<()>();
+            let held = Arc::clone(&runtime);
+            let drop_it = move || {
+                released.recv().unwrap();
+                drop(held);
+            };
+            let join = if blocks_in_place {
+                runtime.spawn(async move { task::block_in_place(drop_it) })
+            } else {
+                runtime.spawn_blocking(drop_it)
+            };
+            drop(runtime);
+            release.send(()).unwrap();
+            futures_lite::future::block_on(join).unwrap();
+            let late = futures_lite::future::block_on(handle.spawn(async {}));
+            assert!(late.unwrap_err().is_cancelled());
+        };
+        last_reference_in(false);
+        last_reference_in(true);
+    });
+}

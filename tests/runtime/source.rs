@@ -1,12 +1,16 @@
 //! Descriptors on the loop.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use oneloop::io::{Direction, Interest, Source};
-use oneloop::task;
+use oneloop::{task, time};
 
 use crate::support::{each_runtime, one_loop, two_loops, within_deadline};
 
@@ -134,7 +138,8 @@ fn a_source_follows_its_poller_from_loop_to_loop() {
                         source
                     });
             if round % 3 == 0 {
-                thread::yield_now();
+                // Long enough for the reader to have tried, and to wait.
+                thread::sleep(Duration::from_millis(2));
             }
             theirs.write_all(&[round; 3]).unwrap();
             source = runtime.block_on(reader).unwrap();
@@ -318,5 +323,62 @@ fn into_inner_gives_the_descriptor_back_usable() {
         let again = Source::new(ours).unwrap();
         theirs.write_all(b"z").unwrap();
         assert_eq!(read_some(&again, &mut byte).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn regression_async_io_gives_way_when_the_end_of_input_is_all_it_hears_of() {
+    within_deadline(|| {
+        one_loop().block_on(async {
+            let (ours, theirs) = pair();
+            let fill = |mut stream: &UnixStream| stream.write(&[0; 65_536]);
+            while ours.try_io(Interest::WRITABLE, fill).is_ok() {}
+            theirs.shutdown(Shutdown::Write).unwrap();
+            ours.ready(Interest::READABLE).await.unwrap();
+            let both = Interest::READABLE | Interest::WRITABLE;
+            let write = time::timeout(Duration::from_millis(50), ours.async_io(both, fill));
+            assert!(write.await.is_err());
+        });
+    });
+}
+
+#[test]
+fn regression_a_thread_without_a_loop_hears_of_a_refused_registration() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let file = {
+            let _entered = runtime.enter();
+            Source::new(File::open("/proc/self/exe").unwrap()).unwrap()
+        };
+        let refused = futures_lite::future::block_on(file.ready(Interest::READABLE));
+        // epoll_ctl(2): EPERM for a file that cannot be polled.
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    });
+}
+
+#[test]
+fn regression_waits_given_up_on_a_thread_without_a_loop_leave_nothing() {
+    struct Counted;
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {}
+    }
+    within_deadline(|| {
+        let runtime = one_loop();
+        let (ours, _theirs) = {
+            let _entered = runtime.enter();
+            pair()
+        };
+        let counted = Arc::new(Counted);
+        let waker = Waker::from(Arc::clone(&counted));
+        for _ in 0..100 {
+            let mut ready = Box::pin(ours.ready(Interest::READABLE));
+            let mut cx = Context::from_waker(&waker);
+            assert!(ready.as_mut().poll(&mut cx).is_pending());
+            assert!(ready.as_mut().poll(&mut cx).is_pending());
+        }
+        drop(waker);
+        while Arc::strong_count(&counted) > 1 {
+            thread::yield_now();
+        }
     });
 }

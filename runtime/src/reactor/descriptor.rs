@@ -31,6 +31,8 @@ struct Places {
     open: bool,
     first: Option<Place>,
     more: Vec<Place>,
+    /// Why a loop could not register it for a thread without a loop, which has not asked yet.
+    refusal: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl Descriptor {
             open: true,
             first: None,
             more: Vec::new(),
+            refusal: None,
         };
         Self {
             fd,
@@ -106,6 +109,15 @@ impl Descriptor {
         // SAFETY: the source is being dropped and closes its descriptor afterwards.
         let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
         all.inspect(move |place| place.remote.forget_descriptor(fd))
+    }
+
+    /// Keeps the error of a registration for the thread without a loop that asked for it.
+    pub(crate) fn refuse(&self, error: io::Error) {
+        self.places.lock().refusal = Some(error);
+    }
+
+    pub(crate) fn take_refusal(&self) -> Option<io::Error> {
+        self.places.lock().refusal.take()
     }
 
     /// The loop with this id and the slot there, if the descriptor is registered with it.

@@ -44,6 +44,18 @@ impl Homes {
         (self.0[direction].load(Ordering::Relaxed) >> 32) as u32
     }
 
+    /// Loop `id` is no longer the home of any direction. On that loop's thread.
+    pub fn leave(&self, id: u32) {
+        for home in &self.0 {
+            let word = home.load(Ordering::Relaxed);
+            if (word >> 32) as u32 == id {
+                // ORDERING: AcqRel, as in `take_over`. It fails if another loop has become the home
+                // in between, which then needs no word from this one: its key is stale here.
+                let _ = home.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Makes loop `id` the home, with its slot. The loop that was the home before, if it is
     /// another one: the caller tells it. On the new home's thread.
     pub fn take_over(&self, direction: usize, id: u32, slot: u32) -> Option<u32> {

@@ -13,8 +13,8 @@
 //! there too, and the former home gives its slot up as soon as nobody waits in it.
 //!
 //! # Invariants
-//! I5, I7: see `slots` and `descriptor`. The buffer of events is borrowed while wakers run, and by
-//! nothing that a waker can reach: only the turn waits.
+//! I5, I7: see `slots` and `descriptor`. The buffer of events is taken out while wakers run: one of
+//! them may turn the loop (a `block_on` inside `block_in_place`), which then has a buffer of its own.
 //!
 //! # Why it is so
 //! A task that accepts on loop A and serves on loop B costs nothing this way, and wakers need no
@@ -30,7 +30,7 @@ mod ready_future;
 mod slots;
 mod source;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::task::Waker;
@@ -39,9 +39,10 @@ use std::time::Duration;
 pub(crate) use descriptor::Descriptor;
 pub use interest::{Interest, Ready};
 pub use slots::Direction;
-pub(crate) use slots::{Key, WaiterNumber};
+pub(crate) use slots::{ForeignWaiter, Key, WaiterNumber};
 pub use source::Source;
 
+use crate::contain::wake_contained;
 use crate::primitive::sync::Arc;
 use crate::sys::{self, DOORBELL_KEY};
 use crate::worker::Local;
@@ -51,13 +52,15 @@ use slots::Slots;
 /// What sources tell a loop from other threads.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A thread without a loop waits for one of `mask` in this direction.
+    /// A thread without a loop waits in this direction: as one of many, or as its one poller.
     Wait {
         descriptor: Arc<Descriptor>,
         direction: Direction,
-        mask: u64,
+        waiter: Option<ForeignWaiter>,
         waker: Waker,
     },
+    /// It waits no more.
+    RemoveForeign(Arc<Descriptor>, WaiterNumber),
     /// Another loop has taken a direction over.
     TakenOver(Key),
     /// One of many waiters has gone.
@@ -68,14 +71,14 @@ pub(crate) enum Message {
 
 pub(crate) struct Reactor {
     slots: Slots,
-    events: RefCell<sys::Events>,
+    events: Cell<Option<sys::Events>>,
 }
 
 impl Reactor {
     pub(crate) fn new() -> Self {
         Self {
             slots: Slots::new(),
-            events: RefCell::new(sys::Events::new()),
+            events: Cell::new(None),
         }
     }
 
@@ -90,12 +93,17 @@ impl Reactor {
 
     /// One system call: waits for events, and wakes who waits for them.
     pub(crate) fn wait(&self, local: &Local, timeout: Option<Duration>) {
-        let mut events = self.events.borrow_mut();
-        if let Err(error) = local.remote().poller().wait(&mut events, timeout) {
-            // epoll_wait(2): EBADF, EFAULT and EINVAL only, each a defect of this program.
-            debug_assert!(false, "waiting for events failed: {error}");
-            return;
+        let mut events = self.events.take().unwrap_or_else(sys::Events::new);
+        let waited = local.remote().poller().wait(&mut events, timeout);
+        // epoll_wait(2): EBADF, EFAULT and EINVAL only, each a defect of this program.
+        debug_assert!(waited.is_ok(), "waiting for events failed: {waited:?}");
+        if waited.is_ok() {
+            self.dispatch(local, &events);
         }
+        self.events.set(Some(events));
+    }
+
+    fn dispatch(&self, local: &Local, events: &sys::Events) {
         let loop_id = local.id().as_u32();
         for (key, bits) in events.iter() {
             if key == DOORBELL_KEY {
@@ -117,10 +125,15 @@ impl Reactor {
             Message::Wait {
                 descriptor,
                 direction,
-                mask,
+                waiter,
                 waker,
             } => {
-                self.wait_for_other_thread(local, &descriptor, direction, mask, waker);
+                self.wait_for_other_thread(local, &descriptor, direction, waiter, waker);
+            }
+            Message::RemoveForeign(descriptor, number) => {
+                if let Some((_, key)) = descriptor.place_at(local.id().as_u32()) {
+                    self.slots.remove_waiter(key, number);
+                }
             }
             Message::TakenOver(key) => {
                 local.counts.source_moves.add(1);
@@ -183,19 +196,16 @@ impl Reactor {
         self.slots.set_waiter(key, number, mask, waker)
     }
 
-    pub(crate) fn remove_waiter(&self, key: Key, number: WaiterNumber) {
-        self.slots.remove_waiter(key, number);
-    }
-
     /// The source is gone. Its waiters, if any are left, are woken and find out.
     pub(crate) fn remove(&self, key: Key) {
         self.slots.remove(key).wake();
     }
 
-    /// The loop ends: takes all registrations back and wakes all who wait, so that threads without
-    /// a loop see the end.
+    /// The loop ends, or is not driven for a while: takes all registrations back and wakes all who
+    /// wait, so that they register elsewhere, or see the end.
     pub(crate) fn close(&self, local: &Local) {
         for (descriptor, to_wake) in self.slots.remove_all() {
+            descriptor.homes.leave(local.id().as_u32());
             descriptor.unregister(local.id());
             to_wake.wake();
         }
@@ -216,19 +226,30 @@ impl Reactor {
         local: &Local,
         descriptor: &Arc<Descriptor>,
         direction: Direction,
-        mask: u64,
+        waiter: Option<ForeignWaiter>,
         waker: Waker,
     ) {
-        match self.attach(local, descriptor, direction) {
-            Ok(Ok(key)) => {
-                self.slots.add_waiter(key, mask, &waker);
-                // An event may have come between the waiter's look and this message.
-                if descriptor.readiness.load().is_ready(mask) {
-                    waker.wake();
-                }
+        let key = match self.attach(local, descriptor, direction) {
+            Ok(Ok(key)) => key,
+            Ok(Err(SourceIsGone)) => return wake_contained(waker),
+            Err(error) => {
+                descriptor.refuse(error);
+                return wake_contained(waker);
             }
-            // The waiter polls again and gets the error itself.
-            Ok(Err(SourceIsGone)) | Err(_) => waker.wake(),
+        };
+        let mask = match waiter {
+            Some(ForeignWaiter { number, mask }) => {
+                self.slots.set_waiter(key, Some(number), mask, &waker);
+                mask
+            }
+            None => {
+                self.slots.set_waker(key.index(), direction, &waker);
+                direction.mask()
+            }
+        };
+        // An event may have come between the waiter's look and this message.
+        if descriptor.readiness.load().is_ready(mask) {
+            wake_contained(waker);
         }
     }
 }

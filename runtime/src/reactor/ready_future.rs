@@ -11,8 +11,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::readiness::Seen;
 use super::source::wait_remotely;
-use super::{Descriptor, Direction, Interest, Key, Message, WaiterNumber};
+use super::{Descriptor, Direction, ForeignWaiter, Interest, Key, Message, WaiterNumber};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
@@ -23,14 +24,23 @@ pub(super) struct ReadyFuture<'a> {
     descriptor: &'a Arc<Descriptor>,
     handle: &'a Handle,
     interest: Interest,
+    /// Bits that were set at this moment say nothing new.
+    after: Option<Seen>,
     place: Option<WaitingPlace>,
 }
 
 #[derive(Debug)]
 struct WaitingPlace {
     remote: Arc<Remote>,
-    key: Key,
-    number: WaiterNumber,
+    at: At,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum At {
+    /// In a slot of the loop that polled.
+    Slot(Key, WaiterNumber),
+    /// Wherever a loop has put it for a thread without one.
+    Foreign(ForeignWaiter),
 }
 
 impl<'a> ReadyFuture<'a> {
@@ -43,8 +53,29 @@ impl<'a> ReadyFuture<'a> {
             descriptor,
             handle,
             interest,
+            after: None,
             place: None,
         }
+    }
+
+    /// Waits for an event that is later than `seen`.
+    pub(super) fn after(
+        descriptor: &'a Arc<Descriptor>,
+        handle: &'a Handle,
+        interest: Interest,
+        seen: Seen,
+    ) -> Self {
+        let mut this = Self::new(descriptor, handle, interest);
+        this.after = Some(seen);
+        this
+    }
+
+    fn bits(&self) -> u64 {
+        let now = self.descriptor.readiness.load();
+        if self.after.is_some_and(|seen| seen.is_same_moment(now)) {
+            return 0;
+        }
+        now.bits(self.interest.mask())
     }
 
     /// The direction whose loop watches for this interest: reading, unless only output is wanted.
@@ -67,31 +98,45 @@ impl<'a> ReadyFuture<'a> {
         let Ok(key) = attached else {
             unreachable!("the source is borrowed, so it is not gone")
         };
-        if self
-            .place
-            .as_ref()
-            .is_some_and(|place| !local.is(&place.remote))
-        {
-            self.leave();
-        }
-        let number = self
-            .place
-            .as_ref()
-            .filter(|place| place.key == key)
-            .map(|it| it.number);
+        let number = match &self.place {
+            Some(WaitingPlace {
+                remote,
+                at: At::Slot(at, number),
+            }) if local.is(remote) && *at == key => Some(*number),
+            _ => {
+                self.leave();
+                None
+            }
+        };
         let number = local.reactor.set_waiter(key, number, mask, cx.waker());
         let number = number.expect("the slot was attached on this thread just now");
+        let at = At::Slot(key, number);
         match &mut self.place {
-            Some(place) => (place.key, place.number) = (key, number),
+            Some(place) => place.at = at,
             None => {
                 let remote = Arc::clone(local.remote());
-                self.place = Some(WaitingPlace {
-                    remote,
-                    key,
-                    number,
-                });
+                self.place = Some(WaitingPlace { remote, at });
             }
         }
+        Ok(())
+    }
+
+    fn wait_remotely(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        let waiter = match self.place {
+            Some(WaitingPlace {
+                at: At::Foreign(waiter),
+                ..
+            }) => waiter,
+            _ => ForeignWaiter::new(self.interest.mask()),
+        };
+        let direction = self.direction();
+        let remote = wait_remotely(self.descriptor, self.handle, direction, Some(waiter), cx)?;
+        let is_there = |place: &WaitingPlace| Arc::ptr_eq(&place.remote, &remote);
+        if !self.place.as_ref().is_some_and(is_there) {
+            self.leave();
+        }
+        let at = At::Foreign(waiter);
+        self.place = Some(WaitingPlace { remote, at });
         Ok(())
     }
 
@@ -99,12 +144,15 @@ impl<'a> ReadyFuture<'a> {
         let Some(place) = self.place.take() else {
             return;
         };
-        context::with_local(|local| match local {
-            Some(local) if local.is(&place.remote) => {
-                local.reactor.remove_waiter(place.key, place.number);
+        let message = match place.at {
+            At::Slot(key, number) => Message::RemoveWaiter(key, number),
+            At::Foreign(waiter) => {
+                Message::RemoveForeign(Arc::clone(self.descriptor), waiter.number)
             }
+        };
+        context::with_local(|local| match local {
+            Some(local) if local.is(&place.remote) => local.reactor.receive(local, message),
             _ => {
-                let message = Message::RemoveWaiter(place.key, place.number);
                 // Refused: that loop has ended, and its slots with it.
                 let _ = place.remote.send(worker::Message::Source(message));
             }
@@ -116,17 +164,15 @@ impl Future for ReadyFuture<'_> {
     type Output = io::Result<u64>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mask = self.interest.mask();
-        let mut bits = self.descriptor.readiness.load().bits(mask);
+        let mut bits = self.bits();
         if bits == 0 {
-            let direction = self.direction();
             context::with_local(|local| match local {
                 Some(local) => self.wait_in(local, cx),
-                None => wait_remotely(self.descriptor, self.handle, direction, mask, cx),
+                None => self.wait_remotely(cx),
             })?;
             // A loop elsewhere may have heard of an event in the meantime. Only here: who saw
             // readiness above has not registered, and another thread may have used it up since.
-            bits = self.descriptor.readiness.load().bits(mask);
+            bits = self.bits();
         }
         match bits {
             0 => Poll::Pending,

@@ -8,6 +8,7 @@
 //! generation of its slot, so that a late event or message never reaches another descriptor.
 
 use std::cell::{Cell, RefCell};
+use std::sync::OnceLock;
 use std::task::Waker;
 
 use slab::Slab;
@@ -15,6 +16,7 @@ use slab::Slab;
 use super::descriptor::Descriptor;
 use super::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::contain::wake_contained;
+use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::sync::Arc;
 
 /// Names a slot of one loop: generation in the high half, index in the low one.
@@ -47,6 +49,27 @@ impl Key {
 /// Names one of many waiters of a slot. Never used again on the same loop, so that a waiter that
 /// was woken and comes back late cannot touch another.
 pub(crate) type WaiterNumber = u64;
+
+/// One of many waiters, on a thread without a loop: it numbers itself, apart from those that the
+/// loops number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForeignWaiter {
+    pub(crate) number: WaiterNumber,
+    pub(crate) mask: u64,
+}
+
+impl ForeignWaiter {
+    pub(crate) fn new(mask: u64) -> Self {
+        static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+        let next = NEXT.get_or_init(|| AtomicU64::new(0));
+        Self {
+            number: next.fetch_add(1, Ordering::Relaxed) | FOREIGN,
+            mask,
+        }
+    }
+}
+
+const FOREIGN: WaiterNumber = 1 << 63;
 
 /// A direction of a descriptor: input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,31 +266,15 @@ impl Slots {
             drop(replaced);
             return Some(number);
         }
-        let number = self.next_waiter.get();
-        self.next_waiter.set(number + 1);
+        let number = number
+            .filter(|number| number & FOREIGN != 0)
+            .unwrap_or_else(|| self.next_waiter.replace(self.next_waiter.get() + 1));
         slot.waiters.push(Waiter {
             number,
             mask,
             waker,
         });
         Some(number)
-    }
-
-    /// Adds a waiter that comes from a thread without a loop, unless the same one stands there: it
-    /// has no number to renew itself by.
-    pub(crate) fn add_waiter(&self, key: Key, mask: u64, waker: &Waker) {
-        let slots = self.slots.borrow();
-        let waiters = slots
-            .get(key.index() as usize)
-            .map(|slot| slot.waiters.iter());
-        let stands = waiters
-            .into_iter()
-            .flatten()
-            .any(|it| it.waker.will_wake(waker));
-        drop(slots);
-        if !stands {
-            self.set_waiter(key, None, mask, waker);
-        }
     }
 
     /// Takes one of many waiters out, if it still stands there.

@@ -16,13 +16,13 @@ use std::task::{Context, Poll, ready};
 
 use super::readiness::{ERROR, PRIORITY, READABLE, Seen, WRITABLE};
 use super::ready_future::ReadyFuture;
-use super::{Descriptor, Direction, Interest, Message, Ready};
+use super::{Descriptor, Direction, ForeignWaiter, Interest, Message, Ready};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::{Handle, runtime_is_gone};
 use crate::sys::SHORT_TRANSFER_DRAINS;
 use crate::task::coop;
-use crate::worker::{self, Local};
+use crate::worker::{self, Local, Remote};
 
 /// A non-blocking descriptor whose readiness the loops watch.
 ///
@@ -77,13 +77,6 @@ impl<T: AsFd> Source<T> {
     #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
     pub fn get_ref(&self) -> &T {
         self.io.as_ref().expect(HAS_IO)
-    }
-
-    /// The descriptor's owner. Replacing its descriptor breaks the source.
-    #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
-    pub fn get_mut(&mut self) -> &mut T {
-        self.io.as_mut().expect(HAS_IO)
     }
 
     /// Takes the registrations back and gives the descriptor's owner out.
@@ -175,18 +168,21 @@ impl<T: AsFd> Source<T> {
         interest: Interest,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        std::future::poll_fn(|cx| {
-            ready!(coop::poll_proceed(cx)).made_progress();
-            Poll::Ready(())
-        })
-        .await;
         loop {
+            // Each attempt costs budget: bits that stay set (the end of input, while `op` waits for
+            // output) must not keep this task from giving way.
+            std::future::poll_fn(|cx| {
+                ready!(coop::poll_proceed(cx)).made_progress();
+                Poll::Ready(())
+            })
+            .await;
+            let seen = self.descriptor.readiness.load();
             match self.try_io(interest, &mut op) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => return result,
             }
-            ReadyFuture::new(&self.descriptor, &self.handle, interest).await?;
+            ReadyFuture::after(&self.descriptor, &self.handle, interest, seen).await?;
         }
     }
 
@@ -275,13 +271,8 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
     ) -> io::Result<()> {
         let Some(local) = local else {
-            return wait_remotely(
-                &self.descriptor,
-                &self.handle,
-                direction,
-                direction.mask(),
-                cx,
-            );
+            let descriptor = &self.descriptor;
+            return wait_remotely(descriptor, &self.handle, direction, None, cx).map(drop);
         };
         let id = local.id().as_u32();
         let index = match self.descriptor.homes.slot_at(direction.index(), id) {
@@ -309,21 +300,24 @@ impl<T: AsFd> Source<T> {
     }
 }
 
-/// Has a loop of the runtime watch the source for a thread that runs none.
+/// Has a loop of the runtime watch the source for a thread that runs none. That loop.
 pub(super) fn wait_remotely(
     descriptor: &Arc<Descriptor>,
     handle: &Handle,
     direction: Direction,
-    mask: u64,
+    waiter: Option<ForeignWaiter>,
     cx: &Context<'_>,
-) -> io::Result<()> {
+) -> io::Result<Arc<Remote>> {
+    if let Some(error) = descriptor.take_refusal() {
+        return Err(error);
+    }
     let message = || {
         let descriptor = Arc::clone(descriptor);
         let waker = cx.waker().clone();
         worker::Message::Source(Message::Wait {
             descriptor,
             direction,
-            mask,
+            waiter,
             waker,
         })
     };
@@ -332,12 +326,13 @@ pub(super) fn wait_remotely(
         && handle.remote_of(remote.id()).is_some()
         && remote.send(message()).is_ok()
     {
-        return Ok(());
+        return Ok(remote);
     }
-    handle
-        .any_remote()
-        .send(message())
-        .map_err(|_| runtime_is_gone())
+    let remote = handle.any_remote();
+    match remote.send(message()) {
+        Ok(()) => Ok(Arc::clone(remote)),
+        Err(_) => Err(runtime_is_gone()),
+    }
 }
 
 fn clearable(direction: Direction) -> u64 {

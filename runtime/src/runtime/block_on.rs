@@ -10,13 +10,16 @@
 //!
 //! [`LocalRuntime`]: super::LocalRuntime
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
 
 use super::context::{self, Driving, PolledTask, RunningLoop};
+use super::shutdown::WorkerExit;
 use super::{Handle, Shared};
+use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc, order_of_wakers};
+use crate::primitive::thread;
 use crate::task::{self, JoinHandle, coop};
 use crate::worker::{Local, Message, Remote, Role};
 
@@ -26,37 +29,49 @@ use crate::worker::{Local, Message, Remote, Role};
 pub(super) fn on_main_loop<F: Future>(handle: &Handle, future: F) -> F::Output {
     let _driving = Driving::begin();
     let _entered = handle.enter();
-    let mut future = Some(Box::pin(future));
-    let output = context::with_local(|local| match local {
-        Some(local) if Arc::ptr_eq(local.shared(), handle.shared()) => {
-            drive(local, AfterRoot::KeepLocalTasks, &mut future, || false)
+    let root = Box::pin(future);
+    context::with_local(|local| match local {
+        Some(local)
+            if Arc::ptr_eq(local.shared(), handle.shared()) && local.roots() < NESTED_MAX =>
+        {
+            drive(local, AfterRoot::KeepLocalTasks, root)
         }
-        _ => {
-            let main_loop = MainLoop::take(handle.shared());
-            drive(
-                main_loop.local(),
-                AfterRoot::EndLocalTasks,
-                &mut future,
-                || false,
-            )
-        }
-    });
-    output.expect("only another loop interrupts")
+        _ => drive_main_loop(handle, root),
+    })
 }
 
-/// The loop of a current-thread runtime, and who waits to drive it.
+#[track_caller]
+fn drive_main_loop<F: Future>(handle: &Handle, root: PinnedRoot<F>) -> F::Output {
+    let main_loop = MainLoop::take(handle.shared());
+    drive(main_loop.local(), AfterRoot::EndLocalTasks, root)
+}
+
+/// The loop of a current-thread runtime, and who drives it: a `block_on`, or a stand-in while there
+/// are only such that came when another drove it already, and run their futures beside.
+///
+/// # Why it is so
+/// A root future does not change its loop while it runs: its local tasks could not follow (I1).
 #[derive(Debug)]
 pub(super) struct Core {
-    seat: Mutex<Seat>,
+    seat: Arc<Seat>,
     after_root: AfterRoot,
 }
 
 #[derive(Debug)]
 struct Seat {
+    state: Mutex<State>,
+    // The core's, to end the stand-in's wait.
+    remote: Arc<Remote>,
+}
+
+#[derive(Debug)]
+struct State {
     // None while somebody drives it, and after the end.
     local: Option<Local>,
+    /// Calls of `block_on` that run beside.
+    beside: usize,
+    has_stand_in: bool,
     is_closed: bool,
-    waiting: VecDeque<Arc<Remote>>,
 }
 
 /// What becomes of local tasks when the root future is done.
@@ -68,13 +83,16 @@ pub(super) enum AfterRoot {
 
 impl Core {
     pub(super) fn new(local: Local, after_root: AfterRoot) -> Self {
-        let seat = Seat {
+        let remote = Arc::clone(local.remote());
+        let state = State {
             local: Some(local),
+            beside: 0,
+            has_stand_in: false,
             is_closed: false,
-            waiting: VecDeque::new(),
         };
+        let state = Mutex::new(state);
         Self {
-            seat: Mutex::new(seat),
+            seat: Arc::new(Seat { state, remote }),
             after_root,
         }
     }
@@ -83,14 +101,24 @@ impl Core {
     pub(super) fn block_on<F: Future>(&self, handle: &Handle, future: F) -> F::Output {
         let _driving = Driving::begin();
         let _entered = handle.enter();
-        let mut future = Some(Box::pin(future));
-        loop {
-            if let Some(taken) = self.try_take() {
-                let output = drive(taken.local(), self.after_root, &mut future, || false);
-                return output.expect("nothing interrupts who drives the core");
-            }
-            if let Some(output) = self.run_beside(handle, &mut future) {
-                return output;
+        let root = Box::pin(future);
+        match self.take_or_go_beside(handle) {
+            Ok(taken) => drive(taken.local(), self.after_root, root),
+            Err(_beside) => drive_main_loop(handle, root),
+        }
+    }
+
+    fn take_or_go_beside<'a>(&'a self, handle: &'a Handle) -> Result<Taken<'a>, Beside<'a>> {
+        let mut state = self.seat.state.lock();
+        match state.local.take() {
+            Some(local) => Ok(Taken {
+                seat: &self.seat,
+                handle,
+                local: Some(local),
+            }),
+            None => {
+                state.beside += 1;
+                Err(Beside(&self.seat))
             }
         }
     }
@@ -102,79 +130,97 @@ impl Core {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let seat = self.seat.lock();
-        let Some(local) = &seat.local else {
-            drop(seat);
-            return task::spawn_local(future);
+        let state = self.seat.state.lock();
+        let Some(local) = &state.local else {
+            drop(state);
+            return task::spawn_on_this_loop(future, task::Options::default());
         };
         let _running = RunningLoop::enter(local);
-        task::spawn_local(future)
+        task::spawn_on_this_loop(future, task::Options::default())
     }
 
-    fn try_take(&self) -> Option<Taken<'_>> {
-        let local = self.seat.lock().local.take()?;
-        Some(Taken {
-            core: self,
-            local: Some(local),
-        })
-    }
-
-    /// Runs the future on a main loop for as long as another thread drives the core. None when the
-    /// core is free.
-    fn run_beside<F: Future>(
-        &self,
-        handle: &Handle,
-        future: &mut Option<PinnedRoot<F>>,
-    ) -> Option<F::Output> {
-        let main_loop = MainLoop::take(handle.shared());
-        let remote = main_loop.local().remote();
-        self.seat.lock().waiting.push_back(Arc::clone(remote));
-        let is_free = || self.seat.lock().local.is_some();
-        let output = drive(main_loop.local(), AfterRoot::EndLocalTasks, future, is_free);
-        let mut seat = self.seat.lock();
-        seat.waiting.retain(|waiting| !Arc::ptr_eq(waiting, remote));
-        if output.is_some() && seat.local.is_some() {
-            // The seat may have been offered to this thread, which needs it no more.
-            seat.offer();
-        }
-        output
-    }
-
-    /// Ends all tasks on this thread.
-    pub(super) fn close(&self, handle: &Handle) {
+    /// Ends all tasks on this thread. If a stand-in drives the core beyond the deadline, it ends
+    /// them on its own.
+    pub(super) fn close(&self, handle: &Handle, deadline: Option<Instant>) {
         handle.shared().begin_shutdown();
-        let local = {
-            let mut seat = self.seat.lock();
-            seat.is_closed = true;
-            seat.local.take()
-        };
-        let Some(local) = local else { return };
+        self.seat.state.lock().is_closed = true;
+        self.seat.end_stand_in();
+        handle.shared().alive.wait(deadline);
         let _entered = handle.enter();
-        let running = RunningLoop::enter(&local);
-        local.close();
-        drop(running);
+        self.seat.close();
         handle.shared().close_spare_loops();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.seat.lock().is_closed
+        self.seat.state.lock().is_closed
     }
 }
 
 impl Seat {
-    /// Tells the first who waits that the core is free.
-    fn offer(&mut self) {
-        while let Some(remote) = self.waiting.pop_front() {
-            if remote.send(Message::WakeRoot).is_ok() {
-                return;
-            }
+    /// Has the stand-in look whether it is still needed.
+    fn end_stand_in(&self) {
+        // Refused: it has ended.
+        let _ = self.remote.send(Message::WakeRoot);
+    }
+
+    /// Ends the loop, unless somebody drives it.
+    fn close(&self) {
+        let local = self.state.lock().local.take();
+        if let Some(local) = local {
+            close(&local);
+        }
+    }
+
+    /// Drives the core for as long as there are others beside.
+    fn stand_in(&self, handle: &Handle) {
+        let _driving = Driving::begin();
+        let _entered = handle.enter();
+        loop {
+            let local = {
+                let mut state = self.state.lock();
+                let is_needed = state.beside > 0 && !state.is_closed;
+                let local = state.local.take_if(|_| is_needed);
+                state.has_stand_in = local.is_some();
+                local
+            };
+            let Some(local) = local else { break };
+            let is_over = |_: &mut Context<'_>| {
+                let state = self.state.lock();
+                if state.beside > 0 && !state.is_closed {
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
+            };
+            let root = Box::pin(std::future::poll_fn(is_over));
+            drive(&local, AfterRoot::EndLocalTasks, root);
+            self.state.lock().local = Some(local);
+        }
+        if self.state.lock().is_closed {
+            self.close();
+        }
+    }
+}
+
+/// Counts a `block_on` that runs beside, until dropped.
+struct Beside<'a>(&'a Seat);
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        let is_last = {
+            let mut state = self.0.state.lock();
+            state.beside -= 1;
+            state.beside == 0 && state.has_stand_in
+        };
+        if is_last {
+            self.0.end_stand_in();
         }
     }
 }
 
 /// The core while this thread drives it; goes back to its seat when dropped.
 struct Taken<'a> {
-    core: &'a Core,
+    seat: &'a Arc<Seat>,
+    handle: &'a Handle,
     local: Option<Local>,
 }
 
@@ -188,9 +234,35 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let mut seat = self.core.seat.lock();
-        seat.local = self.local.take();
-        seat.offer();
+        let needs_stand_in = {
+            let mut state = self.seat.state.lock();
+            state.local = self.local.take();
+            let needs_one = state.beside > 0 && !state.has_stand_in;
+            state.has_stand_in |= needs_one;
+            needs_one
+        };
+        if needs_stand_in {
+            start_stand_in(self.seat, self.handle);
+        }
+    }
+}
+
+fn start_stand_in(seat: &Arc<Seat>, handle: &Handle) {
+    let shared = Arc::clone(handle.shared());
+    let name = shared.config.next_thread_name();
+    let stack_size = shared.config.stack_size;
+    shared.alive.add();
+    let seat_of_thread = Arc::clone(seat);
+    let started = thread::spawn_named(name, stack_size, move || {
+        let _exit = WorkerExit::new(&shared);
+        shared.config.hooks.start();
+        seat_of_thread.stand_in(&Handle::from_shared(Arc::clone(&shared)));
+        shared.config.hooks.stop();
+    });
+    if started.is_err() {
+        handle.shared().alive.remove();
+        // The system has no thread to give: this one stays until nobody is beside.
+        seat.stand_in(handle);
     }
 }
 
@@ -210,6 +282,7 @@ impl MainLoop {
                 "`block_on` needs four descriptors for its loop, and the system refuses: {error}"
             ),
         });
+        local.take_up();
         Self {
             shared: Arc::clone(shared),
             local: Some(local),
@@ -225,10 +298,9 @@ impl MainLoop {
 
 impl Drop for MainLoop {
     fn drop(&mut self) {
-        // Timers that have left this thread are to find themselves another loop.
         if let Some(local) = &self.local {
             let _running = RunningLoop::enter(local);
-            local.timers.clear_on_exit();
+            local.put_aside();
         }
         let mut spares = self.shared.spare_loops.lock();
         if let Some(spares) = spares
@@ -260,43 +332,36 @@ impl Shared {
 
 /// Main loops kept for later calls of `block_on`, each with four descriptors.
 const SPARE_LOOPS_MAX: usize = 4;
+/// Calls of `block_on` inside each other (by `block_in_place`) that drive the loop of this thread.
+/// Each runs tasks that may call it again, on one stack; those beyond hold the loop up instead.
+const NESTED_MAX: u32 = 32;
 
 /// A root future in its place.
 type PinnedRoot<F> = Pin<Box<F>>;
 
-/// Polls the root future on this loop, turn by turn, until it is done or `interrupted`. The future
-/// is dropped inside, while its loop still runs.
-fn drive<F: Future>(
-    local: &Local,
-    after_root: AfterRoot,
-    root: &mut Option<PinnedRoot<F>>,
-    interrupted: impl Fn() -> bool,
-) -> Option<F::Output> {
+/// Polls the root future on this loop, turn by turn, until it is done. Also when it panics it is
+/// dropped inside, while its loop still runs, and nothing that is not `Send` stays behind.
+fn drive<F: Future>(local: &Local, after_root: AfterRoot, root: PinnedRoot<F>) -> F::Output {
     let _running = RunningLoop::enter(local);
-    let _root = local.begin_root();
+    let _driven = local.begin_root();
     let _end = (after_root == AfterRoot::EndLocalTasks).then(|| EndLocalTasks(local));
-    let waker = RootWaker::of(local);
+    let shared_waker = SharedWaker::of(local);
+    let waker = shared_waker.waker();
     let mut cx = Context::from_waker(&waker);
+    let mut root = root;
     loop {
         if local.take_root_woken() {
-            if interrupted() {
-                return None;
-            }
+            shared_waker.0.begin_poll();
             let _polled = PolledTask::enter(None, &waker);
             let _budget = coop::begin();
-            let future = root
-                .as_mut()
-                .expect("a root future that is done is not driven again");
-            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                *root = None;
-                return Some(output);
+            if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
+                return output;
             }
         }
         local.turn();
     }
 }
 
-/// Also when the root future panics: nothing that is not `Send` stays behind.
 struct EndLocalTasks<'a>(&'a Local);
 
 impl Drop for EndLocalTasks<'_> {
@@ -306,15 +371,47 @@ impl Drop for EndLocalTasks<'_> {
 }
 
 /// Wakes the root future: a flag on its own thread, one message from others.
+///
+/// I6. At most one message is on its way for each `drive`, and none after its end.
 struct RootWaker {
     remote: Arc<Remote>,
+    /// A message is on its way, or the future is no longer driven.
+    is_sent: AtomicBool,
+}
+
+/// The driver's share of the waker. Dropped, it silences the others.
+struct SharedWaker(StdArc<RootWaker>);
+
+impl SharedWaker {
+    fn of(local: &Local) -> Self {
+        let remote = Arc::clone(local.remote());
+        order_of_wakers();
+        Self(StdArc::new(RootWaker {
+            remote,
+            is_sent: AtomicBool::new(false),
+        }))
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::from(StdArc::clone(&self.0))
+    }
+}
+
+impl Drop for SharedWaker {
+    fn drop(&mut self) {
+        // Relaxed: a message that is sent all the same finds no root and does nothing.
+        self.0.is_sent.store(true, Ordering::Relaxed);
+    }
 }
 
 impl RootWaker {
-    fn of(local: &Local) -> Waker {
-        let remote = Arc::clone(local.remote());
-        order_of_wakers();
-        Waker::from(StdArc::new(Self { remote }))
+    /// From here on a wake-up sends again.
+    fn begin_poll(&self) {
+        // ORDERING: Acquire pairs with the Release in `wake_by_ref`: who found the flag set sent
+        // nothing, so the poll that follows must see what they did before. Before the poll, or a
+        // wake-up during it is lost (mutant root_flag_late). Release, so that one chain of swaps
+        // orders them all.
+        self.is_sent.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -327,6 +424,8 @@ impl Wake for RootWaker {
         order_of_wakers();
         context::with_local(|local| match local {
             Some(local) if local.is(&self.remote) => local.wake_root(),
+            // ORDERING: see `begin_poll`.
+            _ if self.is_sent.swap(true, Ordering::AcqRel) => {}
             _ => {
                 // Refused: the `block_on` is over, and its loop with it.
                 let _ = self.remote.send(Message::WakeRoot);

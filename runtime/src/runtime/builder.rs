@@ -287,10 +287,14 @@ impl Builder {
             .map(|_| Remote::new().map(Arc::new))
             .collect::<Result<_, _>>()?;
         let shared = Arc::new(self.shared(loops, AfterRoot::EndLocalTasks));
+        // The application's function may panic: before the first thread that leaves nothing behind.
+        let names: Vec<String> = (0..count)
+            .map(|_| shared.config.next_thread_name())
+            .collect();
         let mut threads = Vec::with_capacity(count);
-        for (index, remote) in shared.loops.iter().enumerate() {
+        for ((index, remote), name) in shared.loops.iter().enumerate().zip(names) {
             shared.alive.add();
-            match worker::start(Arc::clone(remote), Arc::clone(&shared), index) {
+            match worker::start(Arc::clone(remote), Arc::clone(&shared), index, name) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     shared.alive.remove();

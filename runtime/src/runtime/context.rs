@@ -17,7 +17,8 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::task::Waker;
 
-use super::Handle;
+use super::{Handle, Shared};
+use crate::primitive::sync::Arc;
 use crate::primitive::thread_local;
 use crate::task::{Id, Meta};
 use crate::worker::Local;
@@ -27,6 +28,8 @@ thread_local! {
     static TASK: Cell<*const Meta> = const { Cell::new(ptr::null()) };
     // The data pointer of the waker that the loop gave to the future being polled.
     static TRUSTED_WAKER: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    // The runtime whose blocking pool this thread belongs to: only compared, never followed.
+    static POOL_OF: Cell<*const Shared> = const { Cell::new(ptr::null()) };
     static RESULT_OF: Cell<Option<Id>> = const { Cell::new(None) };
     static HANDLES: RefCell<Vec<Handle>> = const { RefCell::new(Vec::new()) };
 }
@@ -37,6 +40,18 @@ pub(crate) fn with_local<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
     // SAFETY: `RunningLoop` sets the pointer to a `Local` that it borrows, and takes it back when
     // it is dropped, on this thread; the loop outlives every call made while it runs.
     f(unsafe { local.as_ref() })
+}
+
+/// Makes this thread one of the runtime's blocking pool, for good.
+pub(crate) fn join_pool(shared: &Arc<Shared>) {
+    POOL_OF.with(|cell| cell.set(Arc::as_ptr(shared)));
+}
+
+/// Whether this is a thread that the runtime's end waits for.
+pub(crate) fn is_thread_of(shared: &Arc<Shared>) -> bool {
+    let in_pool = POOL_OF.try_with(Cell::get).unwrap_or(ptr::null());
+    in_pool == Arc::as_ptr(shared)
+        || with_local(|local| local.is_some_and(|it| Arc::ptr_eq(it.shared(), shared)))
 }
 
 /// Marks a loop as the one that runs on this thread, until dropped.

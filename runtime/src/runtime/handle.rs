@@ -132,6 +132,9 @@ impl Handle {
 
     /// Spawns a task on a given loop: see [`task::spawn_on`].
     ///
+    /// On a current-thread runtime it is a local task, since its future need not be `Send`: it is
+    /// cancelled when the `block_on` that drives the loop returns.
+    ///
     /// # Panics
     ///
     /// If the runtime has no such loop.
@@ -194,9 +197,29 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// If the system refuses to start the pool's first thread.
+    /// If the system refuses to start the pool's first thread:
+    /// [`try_spawn_blocking`](Self::try_spawn_blocking) returns that as an error.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, function: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        match self.try_spawn_blocking(function) {
+            Ok(join) => join,
+            Err(error) => {
+                panic!("the system refuses to start a thread of the blocking pool: {error}")
+            }
+        }
+    }
+
+    /// Runs a blocking function on the pool.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to start the pool's first thread (`WouldBlock` at a limit of threads:
+    /// pthread_create(3)). The function is dropped.
+    pub fn try_spawn_blocking<F, R>(&self, function: F) -> io::Result<JoinHandle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
@@ -204,10 +227,8 @@ impl Handle {
         // SAFETY: the function is Send, and so is the future made of it.
         let (job, join) =
             unsafe { task::create(Job::new(function), Home::Blocking, Options::default()) };
-        if let Err(error) = self.shared.blocking.run(job, &self.shared) {
-            panic!("the system refuses to start a thread of the blocking pool: {error}");
-        }
-        join
+        self.shared.blocking.run(job, &self.shared)?;
+        Ok(join)
     }
 
     /// Runs a future to completion on this thread, which is a loop of its own meanwhile. A

@@ -110,7 +110,7 @@ impl LocalRuntime {
 
     fn shut_down(&self, timeout: Option<Duration>) {
         let deadline = timeout.and_then(super::shutdown::deadline);
-        self.core.close(&self.handle);
+        self.core.close(&self.handle, deadline);
         self.handle.shared().blocking.shut_down();
         if timeout.is_none_or(|timeout| !timeout.is_zero()) {
             self.handle.shared().blocking.join(deadline);

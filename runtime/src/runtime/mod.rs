@@ -51,6 +51,12 @@ use shutdown::Workers;
 /// Dropped inside async code, where waiting would block a loop: the runtime is shut down in the
 /// background, and then the drop panics (unless the thread panics already). Use
 /// `shutdown_background` there.
+///
+/// # Threads
+///
+/// May be dropped on any other thread. On one of its own (a function of `spawn_blocking` or
+/// `block_in_place` that held the last reference), which it cannot wait for, it is shut down in the
+/// background.
 #[derive(Debug)]
 pub struct Runtime {
     handle: Handle,
@@ -148,7 +154,7 @@ impl Runtime {
     fn shut_down(&mut self, timeout: Option<Duration>) {
         let deadline = timeout.and_then(shutdown::deadline);
         match &mut self.kind {
-            Kind::CurrentThread(core) => core.close(&self.handle),
+            Kind::CurrentThread(core) => core.close(&self.handle, deadline),
             Kind::MultiThread(workers) => workers.stop(self.handle.shared()),
         }
         self.handle.shared().blocking.shut_down();
@@ -167,7 +173,8 @@ impl Drop for Runtime {
             return;
         }
         let in_async_code = is_driving_tasks();
-        self.shut_down(in_async_code.then_some(Duration::ZERO));
+        let cannot_wait = in_async_code || context::is_thread_of(self.handle.shared());
+        self.shut_down(cannot_wait.then_some(Duration::ZERO));
         assert!(
             !in_async_code || std::thread::panicking(),
             "Cannot drop a runtime in a context where blocking is not allowed. This happens when \

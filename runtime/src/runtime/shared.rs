@@ -82,6 +82,16 @@ pub(crate) struct Config {
     pub(crate) user_data: Option<StdArc<dyn Any + Send + Sync>>,
 }
 
+impl Config {
+    /// The name for another thread. Runs the application's function: no lock may be held. What the
+    /// system cannot take in a name (NUL) is left out.
+    pub(crate) fn next_thread_name(&self) -> String {
+        let mut name = (self.thread_name)();
+        name.retain(|letter| letter != '\0');
+        name
+    }
+}
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")

@@ -70,7 +70,7 @@ impl Alive {
     }
 
     /// Waits until none is left. False if the deadline came first.
-    fn wait(&self, deadline: Option<Instant>) -> bool {
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut count = self.count.lock();
         while *count > 0 {
             let Some(deadline) = deadline else {

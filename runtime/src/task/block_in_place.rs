@@ -16,6 +16,10 @@ use crate::context::{self, MayBlock};
 /// [`Handle::block_on`](crate::runtime::Handle::block_on) of the same runtime, which runs them too.
 /// Prefer [`spawn_blocking`](super::spawn_blocking), which holds up nobody.
 ///
+/// Calls of `block_on` on one loop end in the reverse order of their beginning, whichever future is
+/// done first: one whose future waits for what the task of an earlier one does after its own
+/// `block_on` waits for ever. Up to 32 are inside each other on one loop; further ones hold it up.
+///
 /// Outside async code, and on the blocking pool, it calls the function.
 ///
 /// # Panics

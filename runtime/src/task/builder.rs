@@ -109,13 +109,26 @@ where
 {
     local_set::with_current(|set| match set {
         Some(set) => set.spawn(future, options),
-        None if size_of::<F>() > FUTURE_BYTES_MAX => spawn_on_this_loop(Box::pin(future), options),
         None => spawn_on_this_loop(future, options),
     })
 }
 
+/// Spawns onto the loop of this thread, whatever local set is entered.
 #[track_caller]
-fn spawn_on_this_loop<F>(future: F, options: Options) -> JoinHandle<F::Output>
+pub(crate) fn spawn_on_this_loop<F>(future: F, options: Options) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    if size_of::<F>() > FUTURE_BYTES_MAX {
+        create_on_this_loop(Box::pin(future), options)
+    } else {
+        create_on_this_loop(future, options)
+    }
+}
+
+#[track_caller]
+fn create_on_this_loop<F>(future: F, options: Options) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,

@@ -288,7 +288,8 @@ impl LocalSet {
     }
 
     /// Runs a future, and the set's tasks until it is done. Tasks that are not done then stay in
-    /// the set.
+    /// the set. One at a time: of several that are polled in turns, the last one polled is woken
+    /// for the tasks.
     ///
     /// # Cancel safety
     ///

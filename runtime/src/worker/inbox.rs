@@ -11,7 +11,8 @@
 //!
 //! # Why it is so
 //! The queue is unbounded because its producers are wakes, which must not fail, and spawns, which
-//! tokio's users expect not to wait: it holds at most one entry per live task, plus the spawns.
+//! tokio's users expect not to wait: it holds at most one entry per live task and root future, plus
+//! the spawns.
 //! `ConcurrentQueue::pop` makes a full fence and spins behind a half-finished push, so the loop
 //! drains a snapshot's worth and never sends its own wakes this way.
 

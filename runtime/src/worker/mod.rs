@@ -349,6 +349,11 @@ impl Local {
         DrivenRoot(self)
     }
 
+    /// Root futures that are driven here, each but the first inside a task of the one before.
+    pub(crate) fn roots(&self) -> u32 {
+        self.roots.get()
+    }
+
     /// Without a root the wake-up is one of a `block_on` that is over.
     pub(crate) fn wake_root(&self) {
         self.root_woken.set(self.roots.get() > 0);
@@ -378,6 +383,23 @@ impl Local {
         self.live.wake_all(true);
         self.turn_until(|| self.live.local_count() == 0);
         self.ending.set(before);
+    }
+
+    /// Leaves a main loop that nobody drives from now on: who waits here is woken, and registers
+    /// elsewhere. Local tasks that a waker spawns meanwhile are ended at once.
+    pub(crate) fn put_aside(&self) {
+        self.ending.set(Ending::LocalTasks);
+        self.end_local_tasks();
+        self.wake_deferred();
+        self.timers.clear_on_exit();
+        self.reactor.close(self);
+        self.take_inbox();
+        debug_assert!(self.live.len() == 0, "a main loop has local tasks only");
+    }
+
+    /// The loop is driven again.
+    pub(crate) fn take_up(&self) {
+        self.ending.set(Ending::None);
     }
 
     /// Turns, and does not sleep once it is `done`.
@@ -428,9 +450,9 @@ pub(crate) fn start(
     remote: Arc<Remote>,
     shared: Arc<Shared>,
     index: usize,
+    name: String,
 ) -> io::Result<primitive::thread::JoinHandle<()>> {
     use crate::context::{Driving, EnterGuard, RunningLoop};
-    let name = (shared.config.thread_name)();
     let stack_size = shared.config.stack_size;
     primitive::thread::spawn_named(name, stack_size, move || {
         if let Some(cores) = &shared.config.affinity {
