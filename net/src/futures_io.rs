@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::tcp::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
+use crate::{TcpStream, UnixStream, tcp, unix};
 
 macro_rules! async_read {
     ($($reader:ty),+) => {$(
@@ -72,5 +72,59 @@ macro_rules! async_write {
     )+};
 }
 
-async_read!(TcpStream, &TcpStream, ReadHalf<'_>, OwnedReadHalf);
-async_write!(TcpStream, &TcpStream, WriteHalf<'_>, OwnedWriteHalf);
+async_read!(TcpStream, &TcpStream, tcp::ReadHalf<'_>, tcp::OwnedReadHalf);
+async_write!(
+    TcpStream,
+    &TcpStream,
+    tcp::WriteHalf<'_>,
+    tcp::OwnedWriteHalf
+);
+async_read!(
+    UnixStream,
+    &UnixStream,
+    unix::ReadHalf<'_>,
+    unix::OwnedReadHalf
+);
+async_write!(
+    UnixStream,
+    &UnixStream,
+    unix::WriteHalf<'_>,
+    unix::OwnedWriteHalf
+);
+
+impl AsyncRead for unix::pipe::Receiver {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        (*self).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for unix::pipe::Sender {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        (*self).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        (*self).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Does nothing: a pipe is closed by dropping it.
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -7,18 +7,24 @@
 //!  "host:port" -- ToSocketAddrs --> SocketAddr --+--> TcpStream::connect --+
 //!                                                |                         v
 //!                                                +--> TcpListener::accept -> TcpStream
-//!                                                                             |  split, into_split
-//!                                                                             v
-//!                                                                  ReadHalf, WriteHalf
+//!                                                |                            |  split, into_split
+//!                                                |                            v
+//!                                                |                 ReadHalf, WriteHalf
+//!                                                +--> UdpSocket
+//!  path, abstract name --> UnixStream, UnixListener, UnixDatagram, pipe
 //! ```
+//!
+//! What the families share is written once, in `stream`, `datagram`, `acceptor` and
+//! `conversions`, as macros: the methods and their docs belong to the public types.
 //!
 //! Names and behaviour are tokio's wherever tokio has the thing. What differs:
 //!
 //! - Streams have inherent `read`, `read_exact`, `write`, `write_all`, `shutdown` and their
 //!   `poll_*` forms: no trait has to be imported. With the feature `futures-io` (on by
 //!   default) streams and halves also have the traits of that crate.
-//! - [`TcpListener::accept`] never fails because the process or the machine ran out of
-//!   descriptors or memory, nor because a client went away: it waits or goes on, and counts.
+//! - `accept` of [`TcpListener`] and [`UnixListener`] never fails because the process or the
+//!   machine ran out of descriptors or memory, nor because a client went away: it waits or goes
+//!   on, and counts.
 //! - `from_std` sets non-blocking mode itself. The default backlog is 4096.
 //! - Closing a socket never blocks the loop, whatever its linger time.
 //! - A connect that the kernel connected to itself fails with `ConnectionRefused`.
@@ -29,14 +35,24 @@
 //! # Invariants
 //! I8. Peers and the kernel never cause a panic: every outcome of a system call is a value.
 
+mod acceptor;
 mod addr;
+mod conversions;
+mod datagram;
+mod faults;
 #[cfg(feature = "futures-io")]
 mod futures_io;
 mod lookup;
+mod stream;
 mod sys;
 pub mod tcp;
+mod udp;
+pub mod unix;
 
 pub use addr::ToSocketAddrs;
 pub use lookup::lookup_host;
 #[doc(inline)]
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
+pub use udp::UdpSocket;
+#[doc(inline)]
+pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};

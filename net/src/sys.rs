@@ -16,52 +16,57 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendFlags};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use rustix::net::addr::SocketAddrArg;
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Creates a TCP socket of the family of `address`.
 pub(crate) fn stream_socket(address: &SocketAddr) -> io::Result<OwnedFd> {
-    new_socket(Domain::for_address(*address))
+    new_socket(Domain::for_address(*address), Type::STREAM)
 }
 
-/// Creates a TCP socket of a family.
-pub(crate) fn new_socket(family: Domain) -> io::Result<OwnedFd> {
+/// Creates a socket of a family and a type, with the protocol that belongs to them.
+pub(crate) fn new_socket(family: Domain, kind: Type) -> io::Result<OwnedFd> {
     #[cfg(not(target_vendor = "apple"))]
-    let socket = Socket::new(family, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = Socket::new(family, kind.nonblocking(), None)?;
     #[cfg(target_vendor = "apple")]
     let socket = {
-        let socket = Socket::new(family, Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(family, kind, None)?;
         socket.set_nonblocking(true)?;
         socket
     };
     Ok(OwnedFd::from(socket))
 }
 
-/// Takes the next connection out of a listener's queue. One system call where the system has
+/// Takes the next connection out of a TCP listener's queue. One system call where the system has
 /// `accept4`.
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(net::TcpStream, SocketAddr)> {
     let (descriptor, peer) = accept_descriptor(listener)?;
-    // The peer's address can be missing only if the descriptor is no TCP listener.
-    let peer = peer.ok_or(Errno::AFNOSUPPORT)?;
-    Ok((
-        net::TcpStream::from(descriptor),
-        SocketAddr::try_from(peer)?,
-    ))
+    Ok((net::TcpStream::from(descriptor), ip_address(peer)?))
 }
 
+/// The address of a socket that must be an internet one.
+pub(crate) fn ip_address(address: Option<SocketAddrAny>) -> io::Result<SocketAddr> {
+    // It can be missing only if the descriptor is of another family.
+    let address = address.ok_or(Errno::AFNOSUPPORT)?;
+    Ok(SocketAddr::try_from(address)?)
+}
+
+/// Takes the next connection out of a listener's queue, with the peer's address if it has one.
 #[cfg(not(target_vendor = "apple"))]
-fn accept_descriptor(
+pub(crate) fn accept_descriptor(
     listener: BorrowedFd<'_>,
-) -> Result<(OwnedFd, Option<rustix::net::SocketAddrAny>), Errno> {
+) -> Result<(OwnedFd, Option<SocketAddrAny>), Errno> {
     use rustix::net::SocketFlags;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     retry_on_intr(|| rustix::net::acceptfrom_with(listener, flags))
 }
 
+/// Takes the next connection out of a listener's queue, with the peer's address if it has one.
 #[cfg(target_vendor = "apple")]
-fn accept_descriptor(
+pub(crate) fn accept_descriptor(
     listener: BorrowedFd<'_>,
-) -> Result<(OwnedFd, Option<rustix::net::SocketAddrAny>), Errno> {
+) -> Result<(OwnedFd, Option<SocketAddrAny>), Errno> {
     let (descriptor, peer) = retry_on_intr(|| rustix::net::acceptfrom(listener))?;
     rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&descriptor, true)?;
@@ -81,6 +86,15 @@ pub(crate) fn connect_start(stream: &net::TcpStream, address: &SocketAddr) -> io
         Err(Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Connects to an address within the machine, which is done at once or not at all.
+///
+/// # Errors
+///
+/// `WouldBlock` if the listener's queue is full: nothing has been begun.
+pub(crate) fn connect_now(socket: impl AsFd, address: &SocketAddrUnix) -> io::Result<()> {
+    Ok(retry_on_intr(|| rustix::net::connect(&socket, address))?)
 }
 
 /// Tells how a connection that was asked for turned out.
@@ -151,6 +165,40 @@ pub(crate) fn send_vectored(stream: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io:
     Ok(sent)
 }
 
+/// Receives a datagram. What does not fit is lost, as recvfrom(2) says.
+pub(crate) fn receive_from(
+    socket: BorrowedFd<'_>,
+    buf: &mut [u8],
+    flags: RecvFlags,
+) -> io::Result<(usize, Option<SocketAddrAny>)> {
+    let (_, count, from) = retry_on_intr(|| rustix::net::recvfrom(socket, &mut *buf, flags))?;
+    Ok((count, from))
+}
+
+/// As [`receive_from`], into memory that need not be initialised. That many of its first bytes are
+/// initialised afterwards.
+pub(crate) fn receive_from_uninit(
+    socket: BorrowedFd<'_>,
+    buf: &mut [MaybeUninit<u8>],
+) -> io::Result<(usize, Option<SocketAddrAny>)> {
+    let received = retry_on_intr(|| {
+        let ((filled, _), _, from) = rustix::net::recvfrom(socket, &mut *buf, RecvFlags::empty())?;
+        Ok((filled.len(), from))
+    })?;
+    Ok(received)
+}
+
+/// Sends a datagram to an address.
+pub(crate) fn send_to(
+    socket: BorrowedFd<'_>,
+    buf: &[u8],
+    address: &impl SocketAddrArg,
+) -> io::Result<usize> {
+    Ok(retry_on_intr(|| {
+        rustix::net::sendto(socket, buf, SEND_FLAGS, address)
+    })?)
+}
+
 /// Tells whether closing `socket` would block its thread, because its linger time is above
 /// zero.
 pub(crate) fn lingers(socket: impl AsFd) -> bool {
@@ -191,7 +239,7 @@ mod tests {
 
     #[test]
     fn fraction_of_a_second_does_not_become_an_abortive_close() {
-        let socket = new_socket(Domain::IPV4).unwrap();
+        let socket = new_socket(Domain::IPV4, Type::STREAM).unwrap();
         for (asked, kept) in [(1, 1), (999, 1), (1000, 1), (1001, 2)] {
             set_linger(&socket, Some(Duration::from_millis(asked))).unwrap();
             let linger = SockRef::from(&socket).linger().unwrap();
@@ -205,7 +253,7 @@ mod tests {
     #[test]
     fn new_sockets_are_nonblocking_and_close_on_exec() {
         for family in [Domain::IPV4, Domain::IPV6] {
-            let socket = new_socket(family).unwrap();
+            let socket = new_socket(family, Type::STREAM).unwrap();
             let status = rustix::fs::fcntl_getfl(&socket).unwrap();
             assert!(status.contains(rustix::fs::OFlags::NONBLOCK));
             let flags = rustix::io::fcntl_getfd(&socket).unwrap();

@@ -1,18 +1,7 @@
 //! Waiting for connections.
 //!
-//! Place: called by tasks, calls `Source` to wait, `sys` to accept, `faults` about errors; runs
-//! on any thread that polls a task.
-//!
-//! # Invariants
-//! - A connection is taken out of the kernel's queue only in the poll that hands it out, so a
-//!   dropped `accept` loses none.
-//! - `accept` and `poll_accept` survive whatever clients do and whatever the machine lacks.
-//!
-//! # Why it is so
-//! Servers written for tokio treat an error of `accept` as fatal, or log it and call again at
-//! once: the first stops serving, the second keeps a processor busy for as long as the
-//! descriptor table is full. Neither is what anybody wanted, so the pause is here. Who wants to
-//! see every error calls `try_accept`.
+//! Place: called by tasks, calls `Acceptor` to wait and `sys` to accept; runs on any thread
+//! that polls a task.
 
 use std::fmt;
 use std::io;
@@ -21,13 +10,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
-use oneloop_runtime::io::{Direction, Interest, Source};
-use oneloop_runtime::time::sleep;
 use socket2::SockRef;
 
 use super::descriptor::Descriptor;
-use super::faults::Faults;
 use super::stream::TcpStream;
+use crate::acceptor::Acceptor;
 use crate::addr::{self, ToSocketAddrs};
 use crate::{lookup, sys};
 
@@ -57,8 +44,7 @@ use crate::{lookup, sys};
 /// # }
 /// ```
 pub struct TcpListener {
-    io: Source<net::TcpListener>,
-    faults: Faults,
+    acceptor: Acceptor<net::TcpListener>,
     /// A linger time above zero is set, and accepted sockets inherit it.
     lingers: bool,
 }
@@ -151,8 +137,7 @@ impl TcpListener {
     #[track_caller]
     fn register(listener: net::TcpListener, lingers: bool) -> io::Result<Self> {
         Ok(Self {
-            io: Source::new(listener)?,
-            faults: Faults::default(),
+            acceptor: Acceptor::new(listener)?,
             lingers,
         })
     }
@@ -181,15 +166,8 @@ impl TcpListener {
     ///
     /// Safe: if the future is dropped, no connection was accepted.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        loop {
-            let accept = |listener: &net::TcpListener| {
-                self.faults.skip_lost(|| sys::accept(listener.as_fd()))
-            };
-            match self.io.async_io(Interest::READABLE, accept).await {
-                Ok(connection) => return self.welcome(connection),
-                Err(error) => sleep(self.faults.pause_after(error)?).await,
-            }
-        }
+        let connection = self.acceptor.accept(sys::accept).await?;
+        self.welcome(connection)
     }
 
     /// Polls for the next connection. Errors are dealt with as in [`accept`](Self::accept).
@@ -205,16 +183,8 @@ impl TcpListener {
     ///
     /// Outside a runtime, because the new stream needs one.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        loop {
-            ready!(self.faults.poll_pause(cx));
-            let accept = |listener: &net::TcpListener| {
-                self.faults.skip_lost(|| sys::accept(listener.as_fd()))
-            };
-            match ready!(self.io.poll_io(cx, Direction::Read, accept)) {
-                Ok(connection) => return Poll::Ready(self.welcome(connection)),
-                Err(error) => self.faults.start_pause(self.faults.pause_after(error)?),
-            }
-        }
+        let connection = ready!(self.acceptor.poll_accept(cx, sys::accept))?;
+        Poll::Ready(self.welcome(connection))
     }
 
     /// Accepts a connection if one is there, with one system call, and hides no error.
@@ -228,22 +198,20 @@ impl TcpListener {
     ///
     /// Outside a runtime, because the new stream needs one.
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accept = |listener: &net::TcpListener| sys::accept(listener.as_fd());
-        self.welcome(self.io.try_io(Interest::READABLE, accept)?)
+        self.welcome(self.acceptor.try_accept(sys::accept)?)
     }
 
     /// Errors that [`accept`](Self::accept) and [`poll_accept`](Self::poll_accept) have survived
     /// since the listener was made. A number that grows by about ten a second says that
     /// descriptors or memory have run out.
     pub fn accept_errors(&self) -> u64 {
-        self.faults.survived()
+        self.acceptor.accept_errors()
     }
 
     fn welcome(
         &self,
         (stream, peer): (net::TcpStream, SocketAddr),
     ) -> io::Result<(TcpStream, SocketAddr)> {
-        self.faults.recovered();
         let stream = TcpStream::register(Descriptor::with_linger(stream, self.lingers))?;
         stream.assume_readable();
         Ok((stream, peer))
@@ -275,7 +243,7 @@ impl TcpListener {
     ///
     /// None at present; the signature is tokio's.
     pub fn into_std(self) -> io::Result<net::TcpListener> {
-        Ok(self.io.into_inner())
+        Ok(self.acceptor.into_inner())
     }
 
     /// Returns the address that the listener is bound to, with the port that the system chose.
@@ -284,7 +252,7 @@ impl TcpListener {
     ///
     /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
+        self.acceptor.get_ref().local_addr()
     }
 
     /// Returns the value of `IP_TTL`, which accepted sockets inherit.
@@ -293,7 +261,7 @@ impl TcpListener {
     ///
     /// Those of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
-        self.io.get_ref().ttl()
+        self.acceptor.get_ref().ttl()
     }
 
     /// Sets `IP_TTL`: the hops that a packet may make.
@@ -302,13 +270,13 @@ impl TcpListener {
     ///
     /// Those of setsockopt(2).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.io.get_ref().set_ttl(ttl)
+        self.acceptor.get_ref().set_ttl(ttl)
     }
 }
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.io.get_ref().fmt(f)
+        self.acceptor.get_ref().fmt(f)
     }
 }
 
@@ -327,18 +295,18 @@ impl TryFrom<net::TcpListener> for TcpListener {
 
 impl From<TcpListener> for OwnedFd {
     fn from(listener: TcpListener) -> Self {
-        listener.io.into_inner().into()
+        listener.acceptor.into_inner().into()
     }
 }
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get_ref().as_fd()
+        self.acceptor.get_ref().as_fd()
     }
 }
 
 impl AsRawFd for TcpListener {
     fn as_raw_fd(&self) -> RawFd {
-        self.io.get_ref().as_raw_fd()
+        self.acceptor.get_ref().as_raw_fd()
     }
 }

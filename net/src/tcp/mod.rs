@@ -11,18 +11,14 @@
 //! ```
 
 mod descriptor;
-mod faults;
-mod half;
+mod halves;
 mod listener;
 mod options;
 mod socket;
-mod split;
-mod split_owned;
 mod stream;
 mod transfer;
 
+pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use listener::TcpListener;
 pub use socket::TcpSocket;
-pub use split::{ReadHalf, WriteHalf};
-pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stream::TcpStream;

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawF
 use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::{Domain, SockRef};
+use socket2::{Domain, SockRef, Type};
 
 use super::descriptor::Descriptor;
 use super::listener::TcpListener;
@@ -61,7 +61,7 @@ impl TcpSocket {
     }
 
     fn new(family: Domain) -> io::Result<Self> {
-        let descriptor = Descriptor::new(sys::new_socket(family)?);
+        let descriptor = Descriptor::new(sys::new_socket(family, Type::STREAM)?);
         Ok(Self {
             descriptor,
             adopted: false,

@@ -10,19 +10,17 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::{self, SocketAddr};
+use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use oneloop_runtime::io::{Direction, Interest, Ready, Source};
+use oneloop_runtime::io::{Direction, Source};
 use oneloop_runtime::time::timeout;
 use rustix::io::Errno;
 
 use super::descriptor::Descriptor;
-use super::split::{ReadHalf, WriteHalf};
-use super::split_owned::{self, OwnedReadHalf, OwnedWriteHalf};
+use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::addr::{self, ToSocketAddrs};
 use crate::{lookup, sys};
 
@@ -166,115 +164,6 @@ impl TcpStream {
         Ok(self.io.into_inner().into_std())
     }
 
-    /// Waits until the stream is ready for one of the directions in `interest`.
-    ///
-    /// It may return though there is nothing to do: the attempt that follows tells, with
-    /// `WouldBlock`. Any number of tasks may wait.
-    ///
-    /// # Errors
-    ///
-    /// If the stream cannot be registered with the loop, or the runtime is gone.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: the readiness stays until an attempt finds the opposite.
-    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        self.io.ready(interest).await
-    }
-
-    /// Waits until there is something to read, or the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// As [`ready`](Self::ready).
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe, as [`ready`](Self::ready).
-    pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE).await.map(drop)
-    }
-
-    /// Waits until something can be written.
-    ///
-    /// # Errors
-    ///
-    /// As [`ready`](Self::ready).
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe, as [`ready`](Self::ready).
-    pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::WRITABLE).await.map(drop)
-    }
-
-    /// Polls for something to read. Of the tasks that poll this direction only the last one is
-    /// woken.
-    ///
-    /// # Errors
-    ///
-    /// As [`ready`](Self::ready).
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_ready(cx, Direction::Read)
-    }
-
-    /// Polls for room to write. Of the tasks that poll this direction only the last one is
-    /// woken.
-    ///
-    /// # Errors
-    ///
-    /// As [`ready`](Self::ready).
-    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_ready(cx, Direction::Write)
-    }
-
-    /// Calls `f`, which does one non-blocking operation on the descriptor, if the stream may be
-    /// ready for it.
-    ///
-    /// `f` returns `WouldBlock` if, and only if, the kernel said so: the stream then counts as
-    /// not ready until the next event. It must not call methods of this stream that read or
-    /// write. `interest` is one direction.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock`, perhaps without a call, if the stream is not ready; otherwise what `f`
-    /// returns.
-    pub fn try_io<R>(
-        &self,
-        interest: Interest,
-        f: impl FnOnce() -> io::Result<R>,
-    ) -> io::Result<R> {
-        let mut f = Some(f);
-        // The source may call again after `Interrupted`, which `f` cannot be: so what `f` says is
-        // passed through as a success, except for "would block".
-        let called_once = |_: &Descriptor| match f.take().map(|f| f()) {
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
-            Some(outcome) => Ok(outcome),
-            None => unreachable!("called again after an outcome that ends the attempt"),
-        };
-        self.io.try_io(interest, called_once)?
-    }
-
-    /// Calls `f`, which does one non-blocking operation on the descriptor, as often as needed
-    /// until it returns something else than `WouldBlock`, and waits in between.
-    ///
-    /// The duties of `f` are those of [`try_io`](Self::try_io).
-    ///
-    /// # Errors
-    ///
-    /// What `f` returns, and as [`ready`](Self::ready).
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe if `f` is: nothing happens between its success and the end of the future.
-    pub async fn async_io<R>(
-        &self,
-        interest: Interest,
-        mut f: impl FnMut() -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.io.async_io(interest, |_| f()).await
-    }
-
     /// Splits the stream into a half to read from and a half to write to, for one task.
     ///
     /// Costs nothing. The halves borrow the stream; dropping them does nothing.
@@ -289,7 +178,7 @@ impl TcpStream {
     /// **Dropping the write half half-closes the connection**: the peer reads the end of the
     /// stream, as after [`shutdown`](Self::shutdown). [`OwnedWriteHalf::forget`] avoids it.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        split_owned::split_owned(self)
+        halves::split_owned(self)
     }
 
     /// Closes the connection so that the peer gets everything that was written.
@@ -316,6 +205,10 @@ impl TcpStream {
                 "peer did not close in time",
             )),
         }
+    }
+
+    pub(super) fn shutdown_write(&self) -> io::Result<()> {
+        self.io.get_ref().std().shutdown(Shutdown::Write)
     }
 
     async fn discard_to_end(&self) -> io::Result<()> {

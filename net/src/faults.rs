@@ -1,6 +1,6 @@
 //! What an accept does about an error: go on, pause, or give up.
 //!
-//! Place: owned by `TcpListener`, calls the timer; runs on any thread that accepts.
+//! Place: owned by `Acceptor`, calls the timer; runs on any thread that accepts.
 //!
 //! ```text
 //!                     | connection lost -> next connection, at most RETRIES_MAX times in a row

@@ -6,11 +6,11 @@
 //! Two times two types with the same methods and the same docs. A trait would have to be
 //! imported by the user, and dereferencing to the stream would let a read half write.
 
-/// Gives a type with `fn stream(&self) -> &TcpStream` the methods to read.
+/// Gives a type with `fn stream(&self) -> &$Stream` the methods to read.
 macro_rules! read_half {
-    ($($half:tt)+) => {
+    ($Stream:ident, $Address:ty, $($half:tt)+) => {
         impl $($half)+ {
-            /// Polls to read into `buf`: [`TcpStream::poll_read`].
+            /// Polls to read into `buf`.
             ///
             /// # Errors
             ///
@@ -23,8 +23,7 @@ macro_rules! read_half {
                 self.stream().poll_read(cx, buf)
             }
 
-            /// Polls to read into memory that need not be initialised:
-            /// [`TcpStream::poll_read_uninit`].
+            /// Polls to read into memory that need not be initialised:.
             ///
             /// # Errors
             ///
@@ -37,7 +36,7 @@ macro_rules! read_half {
                 self.stream().poll_read_uninit(cx, buf)
             }
 
-            /// Polls to read into several buffers: [`TcpStream::poll_read_vectored`].
+            /// Polls to read into several buffers.
             ///
             /// # Errors
             ///
@@ -50,7 +49,7 @@ macro_rules! read_half {
                 self.stream().poll_read_vectored(cx, bufs)
             }
 
-            /// Polls to copy bytes and leave them to be read: [`TcpStream::poll_peek`].
+            /// Polls to copy bytes and leave them to be read.
             ///
             /// # Errors
             ///
@@ -63,7 +62,7 @@ macro_rules! read_half {
                 self.stream().poll_peek(cx, buf)
             }
 
-            /// Waits for bytes, copies them and leaves them to be read: [`TcpStream::peek`].
+            /// Waits for bytes, copies them and leaves them to be read.
             ///
             /// # Errors
             ///
@@ -76,7 +75,7 @@ macro_rules! read_half {
                 self.stream().peek(buf).await
             }
 
-            /// Waits for bytes and reads them into `buf`: [`TcpStream::read`]. 0 bytes are the
+            /// Waits for bytes and reads them into `buf`. 0 bytes are the
             /// end of the stream, unless `buf` is empty.
             ///
             /// # Errors
@@ -90,8 +89,7 @@ macro_rules! read_half {
                 poll_fn(|cx| self.stream().poll_read(cx, buf)).await
             }
 
-            /// Waits for bytes and reads them into several buffers:
-            /// [`TcpStream::read_vectored`].
+            /// Waits for bytes and reads them into several buffers:.
             ///
             /// # Errors
             ///
@@ -107,7 +105,7 @@ macro_rules! read_half {
                 poll_fn(|cx| self.stream().poll_read_vectored(cx, bufs)).await
             }
 
-            /// Reads until `buf` is full: [`TcpStream::read_exact`].
+            /// Reads until `buf` is full.
             ///
             /// # Errors
             ///
@@ -121,7 +119,7 @@ macro_rules! read_half {
                 self.stream().fill(buf).await
             }
 
-            /// Waits until the stream is ready for `interest`: [`TcpStream::ready`].
+            /// Waits until the stream is ready for `interest`.
             ///
             /// # Errors
             ///
@@ -134,7 +132,7 @@ macro_rules! read_half {
                 self.stream().ready(interest).await
             }
 
-            /// Waits until there is something to read: [`TcpStream::readable`].
+            /// Waits until there is something to read.
             ///
             /// # Errors
             ///
@@ -147,7 +145,7 @@ macro_rules! read_half {
                 self.stream().readable().await
             }
 
-            /// Reads what is there without waiting: [`TcpStream::try_read`].
+            /// Reads what is there without waiting.
             ///
             /// # Errors
             ///
@@ -156,8 +154,7 @@ macro_rules! read_half {
                 self.stream().try_read(buf)
             }
 
-            /// Reads what is there into several buffers without waiting:
-            /// [`TcpStream::try_read_vectored`].
+            /// Reads what is there into several buffers without waiting:.
             ///
             /// # Errors
             ///
@@ -167,16 +164,16 @@ macro_rules! read_half {
             }
         }
 
-        half_addresses!($($half)+);
+        crate::stream::half::half_addresses!($Stream, $Address, $($half)+);
     };
 }
 
-/// Gives a type with `fn stream(&self) -> &TcpStream` the methods to write, except for
+/// Gives a type with `fn stream(&self) -> &$Stream` the methods to write, except for
 /// `shutdown`.
 macro_rules! write_half {
-    ($($half:tt)+) => {
+    ($Stream:ident, $Address:ty, $($half:tt)+) => {
         impl $($half)+ {
-            /// Polls to write from `buf`: [`TcpStream::poll_write`].
+            /// Polls to write from `buf`.
             ///
             /// # Errors
             ///
@@ -185,7 +182,7 @@ macro_rules! write_half {
                 self.stream().poll_write(cx, buf)
             }
 
-            /// Polls to write from several buffers: [`TcpStream::poll_write_vectored`].
+            /// Polls to write from several buffers.
             ///
             /// # Errors
             ///
@@ -198,7 +195,7 @@ macro_rules! write_half {
                 self.stream().poll_write_vectored(cx, bufs)
             }
 
-            /// Waits for room and writes from `buf`: [`TcpStream::write`].
+            /// Waits for room and writes from `buf`.
             ///
             /// # Errors
             ///
@@ -211,7 +208,7 @@ macro_rules! write_half {
                 poll_fn(|cx| self.stream().poll_write(cx, buf)).await
             }
 
-            /// Waits for room and writes from several buffers: [`TcpStream::write_vectored`].
+            /// Waits for room and writes from several buffers.
             ///
             /// # Errors
             ///
@@ -224,7 +221,7 @@ macro_rules! write_half {
                 poll_fn(|cx| self.stream().poll_write_vectored(cx, bufs)).await
             }
 
-            /// Writes all of `buf`: [`TcpStream::write_all`].
+            /// Writes all of `buf`.
             ///
             /// # Errors
             ///
@@ -237,7 +234,7 @@ macro_rules! write_half {
                 self.stream().drain(buf).await
             }
 
-            /// Does nothing: [`TcpStream::flush`].
+            /// Does nothing.
             ///
             /// # Errors
             ///
@@ -250,7 +247,7 @@ macro_rules! write_half {
                 Ok(())
             }
 
-            /// Waits until the stream is ready for `interest`: [`TcpStream::ready`].
+            /// Waits until the stream is ready for `interest`.
             ///
             /// # Errors
             ///
@@ -263,7 +260,7 @@ macro_rules! write_half {
                 self.stream().ready(interest).await
             }
 
-            /// Waits until something can be written: [`TcpStream::writable`].
+            /// Waits until something can be written.
             ///
             /// # Errors
             ///
@@ -276,7 +273,7 @@ macro_rules! write_half {
                 self.stream().writable().await
             }
 
-            /// Writes as much of `buf` as there is room for: [`TcpStream::try_write`].
+            /// Writes as much of `buf` as there is room for.
             ///
             /// # Errors
             ///
@@ -285,8 +282,7 @@ macro_rules! write_half {
                 self.stream().try_write(buf)
             }
 
-            /// Writes as much of several buffers as there is room for:
-            /// [`TcpStream::try_write_vectored`].
+            /// Writes as much of several buffers as there is room for:.
             ///
             /// # Errors
             ///
@@ -296,20 +292,20 @@ macro_rules! write_half {
             }
         }
 
-        half_addresses!($($half)+);
+        crate::stream::half::half_addresses!($Stream, $Address, $($half)+);
     };
 }
 
 /// What both kinds of halves tell about the stream.
 macro_rules! half_addresses {
-    ($($half:tt)+) => {
+    ($Stream:ident, $Address:ty, $($half:tt)+) => {
         impl $($half)+ {
             /// Returns the address of the peer.
             ///
             /// # Errors
             ///
             /// Those of getpeername(2).
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+            pub fn peer_addr(&self) -> io::Result<$Address> {
                 self.stream().peer_addr()
             }
 
@@ -318,17 +314,17 @@ macro_rules! half_addresses {
             /// # Errors
             ///
             /// Those of getsockname(2).
-            pub fn local_addr(&self) -> io::Result<SocketAddr> {
+            pub fn local_addr(&self) -> io::Result<$Address> {
                 self.stream().local_addr()
             }
         }
 
-        impl AsRef<TcpStream> for $($half)+ {
-            fn as_ref(&self) -> &TcpStream {
+        impl AsRef<$Stream> for $($half)+ {
+            fn as_ref(&self) -> &$Stream {
                 self.stream()
             }
         }
     };
 }
 
-pub(super) use {half_addresses, read_half, write_half};
+pub(crate) use {half_addresses, read_half, write_half};

@@ -1,0 +1,105 @@
+//! Accepting: what listeners of all families have in common.
+//!
+//! Place: owned by a listener, calls `Source` to wait and `faults` about errors; runs on any thread
+//! that polls a task.
+//!
+//! # Invariants
+//! - A connection is taken out of the kernel's queue only in the poll that hands it out, so a
+//!   dropped `accept` loses none.
+//! - `accept` and `poll_accept` survive whatever clients do and whatever the machine lacks.
+//!
+//! # Why it is so
+//! Servers written for tokio treat an error of `accept` as fatal, or log it and call again at
+//! once: the first stops serving, the second keeps a processor busy for as long as the
+//! descriptor table is full. Neither is what anybody wanted, so the pause is here. Who wants to
+//! see every error calls `try_accept`.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::{Context, Poll, ready};
+
+use oneloop_runtime::io::{Direction, Interest, Source};
+use oneloop_runtime::time::sleep;
+
+use crate::faults::Faults;
+
+/// A listening socket of std's, `L`. The caller says how a connection `C` is accepted from it.
+#[derive(Debug)]
+pub(crate) struct Acceptor<L: AsFd> {
+    io: Source<L>,
+    faults: Faults,
+}
+
+impl<L: AsFd> Acceptor<L> {
+    #[track_caller]
+    pub(crate) fn new(listener: L) -> io::Result<Self> {
+        Ok(Self {
+            io: Source::new(listener)?,
+            faults: Faults::default(),
+        })
+    }
+
+    pub(crate) fn get_ref(&self) -> &L {
+        self.io.get_ref()
+    }
+
+    pub(crate) fn into_inner(self) -> L {
+        self.io.into_inner()
+    }
+
+    /// Errors survived so far.
+    pub(crate) fn accept_errors(&self) -> u64 {
+        self.faults.survived()
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    ///
+    /// Those that no pause mends.
+    pub(crate) async fn accept<C>(
+        &self,
+        accept: fn(BorrowedFd<'_>) -> io::Result<C>,
+    ) -> io::Result<C> {
+        loop {
+            let attempt = |listener: &L| self.faults.skip_lost(|| accept(listener.as_fd()));
+            match self.io.async_io(Interest::READABLE, attempt).await {
+                Ok(connection) => {
+                    self.faults.recovered();
+                    return Ok(connection);
+                }
+                Err(error) => sleep(self.faults.pause_after(error)?).await,
+            }
+        }
+    }
+
+    /// Polls for the next connection. The task that polled last is woken.
+    pub(crate) fn poll_accept<C>(
+        &self,
+        cx: &mut Context<'_>,
+        accept: fn(BorrowedFd<'_>) -> io::Result<C>,
+    ) -> Poll<io::Result<C>> {
+        loop {
+            ready!(self.faults.poll_pause(cx));
+            let attempt = |listener: &L| self.faults.skip_lost(|| accept(listener.as_fd()));
+            match ready!(self.io.poll_io(cx, Direction::Read, attempt)) {
+                Ok(connection) => {
+                    self.faults.recovered();
+                    return Poll::Ready(Ok(connection));
+                }
+                Err(error) => self.faults.start_pause(self.faults.pause_after(error)?),
+            }
+        }
+    }
+
+    /// Accepts if a connection is there, and hides no error.
+    pub(crate) fn try_accept<C>(
+        &self,
+        accept: fn(BorrowedFd<'_>) -> io::Result<C>,
+    ) -> io::Result<C> {
+        let attempt = |listener: &L| accept(listener.as_fd());
+        let connection = self.io.try_io(Interest::READABLE, attempt)?;
+        self.faults.recovered();
+        Ok(connection)
+    }
+}

@@ -1,0 +1,10 @@
+//! Moving bytes through a connection, and waiting until it can be done.
+//!
+//! # Why it is so
+//! A short read does not say that nothing is left: the kernel ends one where a message carries
+//! descriptors (unix(7), `SCM_RIGHTS`). So the next read asks the kernel again.
+
+use super::stream::UnixStream;
+
+crate::stream::transfer::transfer!(UnixStream, crate::stream::transfer::none);
+crate::stream::readiness::readiness!(UnixStream, poll_read_ready, poll_write_ready);
