@@ -18,6 +18,7 @@ const UNSAFE_FILES: &[&str] = &[
     "net/src/datagram.rs",
     "net/src/stream/transfer.rs",
     "net/src/tcp/socket.rs",
+    "net/src/unix/pipe.rs",
     "net/src/unix/socket.rs",
     "net/tests/tcp/raw.rs",
     "runtime/src/reactor/descriptor.rs",

@@ -43,7 +43,7 @@ pub(crate) use runtime::context;
 
 /// Descriptors on the loop.
 pub mod io {
-    pub use crate::reactor::{Direction, Interest, Ready, Source};
+    pub use crate::reactor::{Direction, Interest, Ready, ReadyEvent, Source};
 }
 
 /// The protocol files, for their models.

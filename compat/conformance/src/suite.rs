@@ -218,7 +218,7 @@ proptest = "1"
 rand = "0.9"
 socket2 = { version = "0.6", features = ["all"] }
 tempfile = "3"
-tokio-stream = { version = "=0.1.19", features = ["time", "io-util", "rt", "sync", "signal"] }
+tokio-stream = { version = "=0.1.19", features = ["full"] }
 tokio-test = "=0.4.6"
 tokio-util = { version = "0.7", features = ["rt"] }
 

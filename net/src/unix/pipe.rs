@@ -5,10 +5,11 @@
 
 use std::fs::{File, OpenOptions as StdOpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use oneloop_runtime::io::{Direction, Interest, Ready, Source};
 use rustix::fs::OFlags;
@@ -367,6 +368,38 @@ impl Receiver {
         self.io.poll_io(cx, Direction::Read, |fd| read(fd, buf))
     }
 
+    /// As [`poll_read`](Self::poll_read), into memory that need not be initialised: the part that
+    /// was filled.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_read`](Self::poll_read).
+    pub fn poll_read_uninit<'b>(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &'b mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<&'b mut [u8]>> {
+        let read = |fd: &OwnedFd| read_uninit(fd, buf);
+        let count = ready!(self.io.poll_io(cx, Direction::Read, read))?;
+        // SAFETY: `count` is what `read_uninit` returned last: that many bytes from the start of
+        // `buf` are initialised, and nobody has written to `buf` since.
+        Poll::Ready(Ok(unsafe { buf[..count].assume_init_mut() }))
+    }
+
+    /// As [`try_read`](Self::try_read), into memory that need not be initialised: the part that was
+    /// filled.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](Self::try_read).
+    pub fn try_read_uninit<'b>(&self, buf: &'b mut [MaybeUninit<u8>]) -> io::Result<&'b mut [u8]> {
+        let count = self
+            .io
+            .try_io(Interest::READABLE, |fd| read_uninit(fd, buf))?;
+        // SAFETY: as in `poll_read_uninit`.
+        Ok(unsafe { buf[..count].assume_init_mut() })
+    }
+
     /// Waits for bytes and reads them into `buf`. 0 bytes are the end of input, unless `buf` is
     /// empty.
     ///
@@ -404,6 +437,14 @@ impl Receiver {
 
 fn read(fd: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::read(fd, &mut *buf))?)
+}
+
+fn read_uninit(fd: &OwnedFd, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    let count = retry_on_intr(|| {
+        let (filled, _) = rustix::io::read(fd, &mut *buf)?;
+        Ok(filled.len())
+    })?;
+    Ok(count)
 }
 
 fn write(fd: &OwnedFd, buf: &[u8]) -> io::Result<usize> {

@@ -135,6 +135,10 @@ impl Ready {
         Self(bits)
     }
 
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// Whether nothing is set.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -40,7 +40,7 @@ pub(crate) use descriptor::Descriptor;
 pub use interest::{Interest, Ready};
 pub use slots::Direction;
 pub(crate) use slots::{ForeignWaiter, Key, WaiterNumber};
-pub use source::Source;
+pub use source::{ReadyEvent, Source};
 
 use crate::contain::wake_contained;
 use crate::primitive::sync::Arc;

@@ -20,7 +20,7 @@ use super::{Descriptor, Direction, ForeignWaiter, Interest, Message, Ready};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::{Handle, runtime_is_gone};
-use crate::sys::SHORT_TRANSFER_DRAINS;
+use crate::sys::{DOORBELL_KEY, SHORT_TRANSFER_DRAINS};
 use crate::task::coop;
 use crate::worker::{self, Local, Remote};
 
@@ -40,6 +40,27 @@ pub struct Source<T: AsFd> {
     io: Option<T>,
     descriptor: Arc<Descriptor>,
     handle: Handle,
+}
+
+/// What a source was ready for at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadyEvent {
+    seen: Seen,
+    ready: Ready,
+}
+
+impl ReadyEvent {
+    /// What it was ready for, of what was waited for.
+    #[must_use]
+    pub fn ready(&self) -> Ready {
+        self.ready
+    }
+
+    /// As if it had been ready for this as well, or for this alone.
+    #[must_use]
+    pub fn with_ready(self, ready: Ready) -> Self {
+        Self { ready, ..self }
+    }
 }
 
 impl<T: AsFd> Source<T> {
@@ -77,6 +98,12 @@ impl<T: AsFd> Source<T> {
     #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
     pub fn get_ref(&self) -> &T {
         self.io.as_ref().expect(HAS_IO)
+    }
+
+    /// The runtime that was current when the source was made.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.handle
     }
 
     /// Takes the registrations back and gives the descriptor's owner out.
@@ -151,6 +178,73 @@ impl<T: AsFd> Source<T> {
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         let bits = ReadyFuture::new(&self.descriptor, &self.handle, interest).await?;
         Ok(Ready::from_bits(bits))
+    }
+
+    /// As [`ready`](Self::ready), with the moment of the readiness: [`clear_ready`](Self::clear_ready)
+    /// takes back what was seen then, and nothing later.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Self::poll_io), `op`'s aside.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: readiness stays until it is taken back.
+    pub async fn ready_event(&self, interest: Interest) -> io::Result<ReadyEvent> {
+        ReadyFuture::new(&self.descriptor, &self.handle, interest).await?;
+        Ok(self.event(interest.mask()))
+    }
+
+    /// Waits until the direction may be ready, and says at which moment it was. One waiter for each
+    /// direction.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Self::poll_io), `op`'s aside.
+    pub fn poll_ready_event(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+    ) -> Poll<io::Result<ReadyEvent>> {
+        ready!(self.poll_ready(cx, direction))?;
+        Poll::Ready(Ok(self.event(direction.mask())))
+    }
+
+    /// Takes readiness back that was seen at an event, unless a later one has arrived since. The
+    /// end of input or output is never taken back.
+    pub fn clear_ready(&self, event: ReadyEvent, ready: Ready) {
+        self.descriptor.readiness.clear(event.seen, ready.bits());
+    }
+
+    fn event(&self, mask: u64) -> ReadyEvent {
+        let seen = self.descriptor.readiness.load();
+        ReadyEvent {
+            seen,
+            ready: Ready::from_bits(seen.bits(mask)),
+        }
+    }
+
+    /// Asks the system whether it can watch the descriptor, without waiting for a first "would
+    /// block" to find out.
+    ///
+    /// # Errors
+    ///
+    /// Those of epoll_ctl(2): `EPERM` for a regular file, `EBADF` if it is not open, `ENOSPC` and
+    /// `ENOMEM` at a limit; `Other` if the runtime has shut down.
+    pub fn check(&self) -> io::Result<()> {
+        self.handle.check_running()?;
+        let fd = self.get_ref().as_fd();
+        let remote = self.handle.any_remote();
+        // The loop passes over events of the doorbell.
+        match remote.poller().add(fd, DOORBELL_KEY) {
+            Ok(()) => {
+                remote.forget_descriptor(fd);
+                Ok(())
+            }
+            // Registered there already: it can be watched.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tries `op` until it answers something else than `WouldBlock`, waiting for `interest` in

@@ -8,6 +8,8 @@
 //!   adapters: buffers, halves, parts, pipes in memory
 //! ```
 
+#[cfg(feature = "net")]
+mod async_fd;
 mod read_buf;
 mod traits;
 
@@ -24,6 +26,17 @@ pub use std::io::{Error, ErrorKind, Result, SeekFrom};
 
 #[cfg(feature = "net")]
 pub use oneloop::io::{Interest, Ready};
+
+/// What Unix alone has.
+#[cfg(feature = "net")]
+pub mod unix {
+    #[doc(hidden)]
+    #[allow(deprecated, reason = "tokio still has it")]
+    pub use super::async_fd::AsyncFdTryNewError;
+    pub use super::async_fd::{
+        AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError,
+    };
+}
 pub use read_buf::ReadBuf;
 pub use traits::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 

@@ -104,4 +104,103 @@ macro_rules! readiness {
     };
 }
 
-pub(super) use {delegate, descriptor, readiness};
+/// What every stream in the field `inner` has beside its own options.
+macro_rules! stream {
+    ($Stream:ident) => {
+        use std::pin::Pin;
+
+        use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+        impl $Stream {
+            /// Reads into a growing buffer without waiting.
+            ///
+            /// # Errors
+            ///
+            /// Those of the system; `WouldBlock`.
+            #[cfg(feature = "io-util")]
+            pub fn try_read_buf<B: bytes::BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+                // SAFETY: only initialised bytes are written to the chunk.
+                let chunk = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
+                let count = self.inner.try_read_uninit(chunk)?.len();
+                // SAFETY: `count` bytes at the start of the chunk were filled.
+                unsafe { buf.advance_mut(count) };
+                Ok(count)
+            }
+
+            /// A connection that is gone needs no end.
+            pub(in crate::net) fn poll_shutdown_shared(
+                &self,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                match ready!(self.inner.poll_shutdown(cx)) {
+                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                        Poll::Ready(Ok(()))
+                    }
+                    result => Poll::Ready(result),
+                }
+            }
+
+            pub(in crate::net) fn poll_read_shared(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                // SAFETY: only initialised bytes are written to the unfilled part.
+                let unfilled = unsafe { buf.unfilled_mut() };
+                let count = ready!(self.inner.poll_read_uninit(cx, unfilled))?.len();
+                // SAFETY: `count` bytes at the start of the unfilled part were filled.
+                unsafe { buf.assume_init(count) };
+                buf.advance(count);
+                Poll::Ready(Ok(()))
+            }
+        }
+
+        impl AsyncRead for $Stream {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                self.poll_read_shared(cx, buf)
+            }
+        }
+
+        impl AsyncWrite for $Stream {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.inner.poll_write(cx, buf)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.inner.poll_write_vectored(cx, bufs)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_shutdown_shared(cx)
+            }
+        }
+
+        impl AsRef<Self> for $Stream {
+            fn as_ref(&self) -> &Self {
+                self
+            }
+        }
+    };
+}
+
+pub(super) use {delegate, descriptor, readiness, stream};

@@ -3,12 +3,19 @@
 //! Place: wraps `oneloop::net`. What is added: tokio's traits, its panic texts, and the check that
 //! IO is enabled where a socket is made.
 
+mod datagram;
+mod halves;
 mod macros;
 pub mod tcp;
+mod udp;
+pub mod unix;
 
 pub use oneloop::net::ToSocketAddrs;
 #[doc(inline)]
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
+pub use udp::UdpSocket;
+#[doc(inline)]
+pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
 
 use std::io;
 use std::net::SocketAddr;

@@ -3,14 +3,12 @@
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::net::ToSocketAddrs;
-use crate::net::macros::{delegate, descriptor, readiness};
+use crate::net::macros::{delegate, descriptor, readiness, stream};
 use crate::runtime::context::{require_io, running_io};
 
 /// A TCP connection.
@@ -142,21 +140,6 @@ impl TcpStream {
         set_ttl(ttl: u32) -> io::Result<()>;
     }
 
-    /// Reads into a growing buffer without waiting.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system; `WouldBlock`.
-    #[cfg(feature = "io-util")]
-    pub fn try_read_buf<B: bytes::BufMut>(&self, buf: &mut B) -> io::Result<usize> {
-        // SAFETY: only initialised bytes are written to the chunk.
-        let chunk = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
-        let count = self.inner.try_read_uninit(chunk)?.len();
-        // SAFETY: `count` bytes at the start of the chunk were filled.
-        unsafe { buf.advance_mut(count) };
-        Ok(count)
-    }
-
     /// The two halves, for the time of a borrow.
     pub fn split<'a>(&'a mut self) -> (ReadHalf<'a>, WriteHalf<'a>) {
         halves::split(self)
@@ -165,74 +148,6 @@ impl TcpStream {
     /// The two halves, each for itself. Dropping the writing half ends the output.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         halves::into_split(self)
-    }
-
-    /// A connection that is gone needs no end.
-    pub(super) fn poll_shutdown_shared(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(self.inner.poll_shutdown(cx)) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            result => Poll::Ready(result),
-        }
-    }
-
-    pub(super) fn poll_read_shared(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // SAFETY: only initialised bytes are written to the unfilled part.
-        let unfilled = unsafe { buf.unfilled_mut() };
-        let count = ready!(self.inner.poll_read_uninit(cx, unfilled))?.len();
-        // SAFETY: `count` bytes at the start of the unfilled part were filled.
-        unsafe { buf.assume_init(count) };
-        buf.advance(count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncRead for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_read_shared(cx, buf)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_shutdown_shared(cx)
-    }
-}
-
-impl AsRef<Self> for TcpStream {
-    fn as_ref(&self) -> &Self {
-        self
     }
 }
 
@@ -252,3 +167,4 @@ impl fmt::Debug for TcpStream {
 }
 
 descriptor!(TcpStream);
+stream!(TcpStream);
