@@ -39,6 +39,8 @@ struct State {
     // Threads that ended after the shutdown began, for it to join.
     ended: Vec<JoinHandle<()>>,
     idle: usize,
+    // Threads that were started for a job and have not come to it.
+    starting: usize,
     is_shut_down: bool,
 }
 
@@ -113,10 +115,12 @@ impl Pool {
             return Ok(());
         };
         let key = state.threads.insert(None);
+        state.starting += 1;
         match start_thread(key, Arc::clone(shared), name) {
             Ok(handle) => state.threads[key] = Some(handle),
             Err(error) => {
                 state.threads.remove(key);
+                state.starting -= 1;
                 // The threads that are there will come to the job; if there is none, nobody will.
                 if state.threads.is_empty() {
                     let jobs = std::mem::take(&mut state.queue);
@@ -129,12 +133,14 @@ impl Pool {
         Ok(())
     }
 
-    /// Refuses later jobs, cancels those that have not begun, and tells the threads to end.
+    /// Refuses later jobs, cancels those that no thread has come to or is on its way to, and tells
+    /// the threads to end.
     pub(crate) fn shut_down(&self) {
         let jobs = {
             let mut state = self.state.lock();
             state.is_shut_down = true;
-            std::mem::take(&mut state.queue)
+            let begun = state.queue.len().min(state.starting + state.idle);
+            state.queue.split_off(begun)
         };
         self.work.notify_all();
         jobs.into_iter().for_each(Queued::cancel);
@@ -167,6 +173,7 @@ impl Pool {
     /// The life of one thread.
     fn work(&self) {
         let mut state = self.state.lock();
+        state.starting -= 1;
         loop {
             if let Some(job) = state.queue.pop_front() {
                 drop(state);

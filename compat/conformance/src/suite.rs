@@ -208,6 +208,7 @@ futures = { version = "0.3", features = ["async-await"] }
 futures-concurrency = "7"
 futures-core = "0.3"
 futures-test = "0.3"
+futures-util = "0.3"
 libc = "0.2"
 mio = { version = "1", features = ["os-poll", "os-ext", "net"] }
 mockall = "0.13"

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use oneloop_runtime::io::{Direction, Source};
+use oneloop_runtime::io::{Direction, Ready, Source};
 use oneloop_runtime::time::timeout;
 use rustix::io::Errno;
 
@@ -134,7 +134,7 @@ impl TcpStream {
 
     /// A client that speaks first has often done so when its connection is accepted.
     pub(super) fn assume_readable(&self) {
-        self.io.assume_readable();
+        self.io.assume_ready(Ready::READABLE);
     }
 
     /// Takes over a connection of the standard library.

@@ -157,7 +157,7 @@ macro_rules! end {
             ///
             /// # Errors
             ///
-            /// None at present; the signature is tokio's.
+            /// If the system cannot watch it, as a regular file.
             ///
             /// # Panics
             ///
@@ -171,16 +171,16 @@ macro_rules! end {
             ///
             /// # Errors
             ///
-            /// None at present; the signature is tokio's.
+            /// If the system cannot watch it, as a regular file.
             ///
             /// # Panics
             ///
             /// Outside a runtime.
             #[track_caller]
             pub fn from_owned_fd_unchecked(owned_fd: OwnedFd) -> io::Result<Self> {
-                Ok(Self {
-                    io: Source::new(owned_fd)?,
-                })
+                let io = Source::new(owned_fd)?;
+                io.watch()?;
+                Ok(Self { io })
             }
 
             /// Waits until it is ready for some of `interest`. Any number of tasks may wait.
@@ -196,15 +196,16 @@ macro_rules! end {
                 self.io.ready(interest).await
             }
 
-            /// Calls `f`, which does one non-blocking operation on the descriptor.
+            /// Calls `f`, which does one non-blocking operation on the descriptor, if it may be
+            /// ready for it as far as the loop has heard.
             ///
             /// `f` returns `WouldBlock` if, and only if, the kernel said so.
             ///
             /// # Errors
             ///
-            /// What `f` returns.
+            /// `WouldBlock`, perhaps without a call; otherwise what `f` returns.
             pub fn try_io<R>(&self, f: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-                self.io.try_io($interest, |_| f())
+                self.io.try_ready_io($interest, |_| f())
             }
 
             /// The descriptor, in blocking mode.

@@ -6,7 +6,7 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use oneloop_runtime::io::Source;
+use oneloop_runtime::io::{Ready, Source};
 use oneloop_runtime::time::sleep;
 use socket2::{Domain, Type};
 
@@ -105,7 +105,10 @@ impl UnixStream {
     #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixStream::pair()?;
-        Ok((Self::from_std(one)?, Self::from_std(other)?))
+        let ends = (Self::from_std(one)?, Self::from_std(other)?);
+        ends.0.io.assume_ready(Ready::WRITABLE);
+        ends.1.io.assume_ready(Ready::WRITABLE);
+        Ok(ends)
     }
 
     /// The address of this end.
@@ -159,7 +162,7 @@ impl UnixStream {
 
     /// A client that speaks first has often done so when its connection is accepted.
     pub(super) fn assume_readable(&self) {
-        self.io.assume_readable();
+        self.io.assume_ready(Ready::READABLE);
     }
 }
 

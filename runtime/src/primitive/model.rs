@@ -81,7 +81,11 @@ pub(crate) mod sync {
 }
 
 pub(crate) mod thread {
-    pub(crate) use loom::thread::{JoinHandle, yield_now};
+    pub(crate) use loom::thread::{JoinHandle, ThreadId, yield_now};
+
+    pub(crate) fn current_id() -> ThreadId {
+        loom::thread::current().id()
+    }
 
     pub(crate) fn spawn_named<F>(
         _name: String,

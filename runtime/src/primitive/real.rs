@@ -78,7 +78,11 @@ pub(crate) mod sync {
 }
 
 pub(crate) mod thread {
-    pub(crate) use std::thread::{JoinHandle, yield_now};
+    pub(crate) use std::thread::{JoinHandle, ThreadId, yield_now};
+
+    pub(crate) fn current_id() -> ThreadId {
+        std::thread::current().id()
+    }
 
     /// Starts a thread with the given name and, where given, stack size in bytes.
     pub(crate) fn spawn_named<F>(

@@ -16,7 +16,7 @@ use super::source::wait_remotely;
 use super::{Descriptor, Direction, ForeignWaiter, Interest, Key, Message, WaiterNumber};
 use crate::context;
 use crate::primitive::sync::Arc;
-use crate::runtime::Handle;
+use crate::runtime::{Handle, runtime_is_gone};
 use crate::worker::{self, Local, Remote};
 
 #[derive(Debug)]
@@ -91,6 +91,9 @@ impl<'a> ReadyFuture<'a> {
     }
 
     fn wait_in(&mut self, local: &Local, cx: &Context<'_>) -> io::Result<()> {
+        if self.handle.has_ended_its_sources() {
+            return Err(runtime_is_gone());
+        }
         let mask = self.interest.mask();
         let attached = local
             .reactor

@@ -32,7 +32,7 @@ use crate::worker::{self, Local, Remote};
 ///
 /// # Threads
 ///
-/// May be polled, used and dropped on any thread. Polled on a thread that runs no loop (a thread
+/// May be polled, used and dropped on any thread, also on the loops of other runtimes. Polled on a thread that runs no loop (a thread
 /// of the blocking pool with an executor of its own), it is watched by a loop of the runtime that
 /// was current when the source was made.
 pub struct Source<T: AsFd> {
@@ -87,10 +87,10 @@ impl<T: AsFd> Source<T> {
         })
     }
 
-    /// Takes it as readable until an operation answers `WouldBlock`: for a descriptor that probably
-    /// has input already, such as a connection that was just accepted.
-    pub fn assume_readable(&self) {
-        self.descriptor.readiness.set(READABLE);
+    /// Takes it as ready until an operation answers `WouldBlock`: for a descriptor that probably is,
+    /// such as a connection that was just accepted, whose client may have spoken already.
+    pub fn assume_ready(&self, ready: Ready) {
+        self.descriptor.readiness.set(ready.bits());
     }
 
     /// The descriptor's owner.
@@ -224,15 +224,31 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    /// Asks the system whether it can watch the descriptor, without waiting for a first "would
-    /// block" to find out.
+    /// Has the loop of this thread watch the descriptor from now on, without waiting for a first
+    /// "would block". On a thread without a loop it only asks the system whether it could.
     ///
     /// # Errors
     ///
     /// Those of epoll_ctl(2): `EPERM` for a regular file, `EBADF` if it is not open, `ENOSPC` and
     /// `ENOMEM` at a limit; `Other` if the runtime has shut down.
-    pub fn check(&self) -> io::Result<()> {
+    pub fn watch(&self) -> io::Result<()> {
         self.handle.check_running()?;
+        context::with_local(|local| match local {
+            Some(local) => {
+                for direction in [Direction::Read, Direction::Write] {
+                    let attached = local.reactor.attach(local, &self.descriptor, direction)?;
+                    debug_assert!(
+                        attached.is_ok(),
+                        "the source is borrowed, so it is not gone"
+                    );
+                }
+                Ok(())
+            }
+            None => self.check(),
+        })
+    }
+
+    fn check(&self) -> io::Result<()> {
         let fd = self.get_ref().as_fd();
         let remote = self.handle.any_remote();
         // The loop passes over events of the doorbell.
@@ -245,6 +261,23 @@ impl<T: AsFd> Source<T> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`try_io`](Self::try_io) for a source that is [watched](Self::watch): without a call if no
+    /// readiness was heard of.
+    ///
+    /// # Errors
+    ///
+    /// `op`'s; `WouldBlock`.
+    pub fn try_ready_io<R>(
+        &self,
+        interest: Interest,
+        op: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        if !self.descriptor.readiness.load().is_ready(interest.mask()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.try_io(interest, op)
     }
 
     /// Tries `op` until it answers something else than `WouldBlock`, waiting for `interest` in
@@ -263,20 +296,30 @@ impl<T: AsFd> Source<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
-            // Each attempt costs budget: bits that stay set (the end of input, while `op` waits for
-            // output) must not keep this task from giving way.
-            std::future::poll_fn(|cx| {
-                ready!(coop::poll_proceed(cx)).made_progress();
-                Poll::Ready(())
-            })
-            .await;
-            let seen = self.descriptor.readiness.load();
-            match self.try_io(interest, &mut op) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => return result,
+            let attempt = |cx: &mut Context<'_>| {
+                let coop = ready!(coop::poll_proceed(cx));
+                loop {
+                    let seen = self.descriptor.readiness.load();
+                    match self.try_io(interest, &mut op) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            return Poll::Ready(Err(seen));
+                        }
+                        result => {
+                            coop.made_progress();
+                            return Poll::Ready(Ok(result));
+                        }
+                    }
+                }
+            };
+            match std::future::poll_fn(attempt).await {
+                Ok(result) => return result,
+                // Bits that stay set, such as the end of input while `op` waits for output, are no
+                // reason to try again.
+                Err(seen) => {
+                    ReadyFuture::after(&self.descriptor, &self.handle, interest, seen).await?;
+                }
             }
-            ReadyFuture::after(&self.descriptor, &self.handle, interest, seen).await?;
         }
     }
 
@@ -371,6 +414,7 @@ impl<T: AsFd> Source<T> {
         let id = local.id().as_u32();
         let index = match self.descriptor.homes.slot_at(direction.index(), id) {
             Some(index) => index,
+            None if self.handle.has_ended_its_sources() => return Err(runtime_is_gone()),
             None => match local.reactor.attach(local, &self.descriptor, direction)? {
                 Ok(key) => key.index(),
                 Err(_) => unreachable!("the source is borrowed, so it is not gone"),

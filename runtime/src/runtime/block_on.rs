@@ -20,7 +20,7 @@ use super::{Handle, Shared};
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc, order_of_wakers};
 use crate::primitive::thread;
-use crate::task::{self, JoinHandle, coop};
+use crate::task::coop;
 use crate::worker::{Local, Message, Remote, Role};
 
 /// Runs the future on a main loop of its own; inside `block_in_place` on the loop of this thread,
@@ -121,22 +121,6 @@ impl Core {
                 Err(Beside(&self.seat))
             }
         }
-    }
-
-    /// Spawns onto the core on this thread, whether or not this thread drives it now.
-    #[track_caller]
-    pub(super) fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        let state = self.seat.state.lock();
-        let Some(local) = &state.local else {
-            drop(state);
-            return task::spawn_on_this_loop(future, task::Options::default());
-        };
-        let _running = RunningLoop::enter(local);
-        task::spawn_on_this_loop(future, task::Options::default())
     }
 
     /// Ends all tasks on this thread. If a stand-in drives the core beyond the deadline, it ends

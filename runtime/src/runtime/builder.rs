@@ -12,6 +12,7 @@ use super::shutdown::Workers;
 use super::{Config, Handle, Hooks, Kind, LocalOptions, LocalRuntime, Placement, Runtime, Shared};
 use crate::blocking::Pool;
 use crate::primitive::sync::{Arc, StdArc};
+use crate::primitive::thread;
 use crate::sys::cpus;
 use crate::time::Clock;
 use crate::worker::{self, Local, Remote, Role};
@@ -42,6 +43,7 @@ pub struct Builder {
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
     start_paused: bool,
+    sources_end_with_runtime: bool,
     user_data: Option<StdArc<dyn Any + Send + Sync>>,
 }
 
@@ -70,6 +72,7 @@ impl Builder {
             max_blocking_threads: BLOCKING_THREADS_MAX,
             thread_keep_alive: KEEP_ALIVE,
             start_paused: false,
+            sources_end_with_runtime: false,
             user_data: None,
         }
     }
@@ -228,6 +231,13 @@ impl Builder {
         self
     }
 
+    /// Whether sockets and other sources fail once the runtime that was current when they were made
+    /// has shut down, as tokio's do. Default: false: on the loop of another runtime they go on.
+    pub fn sources_end_with_runtime(&mut self, value: bool) -> &mut Self {
+        self.sources_end_with_runtime = value;
+        self
+    }
+
     /// Keeps a value with the runtime, for code above it that gets hold of a handle: see
     /// [`Handle::user_data`]. Default: none.
     pub fn user_data<T: Any + Send + Sync>(&mut self, data: T) -> &mut Self {
@@ -321,6 +331,7 @@ impl Builder {
             busy_poll: self.busy_poll,
             affinity: self.affinity.clone(),
             placement: self.placement,
+            sources_end_with_runtime: self.sources_end_with_runtime,
             user_data: self.user_data.clone(),
         };
         let can_pause = self.flavor == RuntimeFlavor::CurrentThread;
@@ -328,7 +339,7 @@ impl Builder {
             loops,
             blocking: Pool::new(self.max_blocking_threads, self.thread_keep_alive),
             clock: Arc::new(Clock::new(can_pause, self.start_paused)),
-            is_local: after_root == AfterRoot::KeepLocalTasks,
+            local_thread: (after_root == AfterRoot::KeepLocalTasks).then(thread::current_id),
         };
         Shared::new(config, self.flavor, parts)
     }

@@ -18,7 +18,7 @@ use std::ptr;
 use std::task::Waker;
 
 use super::{Handle, Shared};
-use crate::primitive::sync::Arc;
+use crate::primitive::sync::{Arc, MutexGuard};
 use crate::primitive::thread_local;
 use crate::task::{Id, Meta};
 use crate::worker::Local;
@@ -184,15 +184,30 @@ pub(crate) fn try_handle() -> Result<Handle, TryCurrentError> {
 #[derive(Debug)]
 #[must_use = "dropped at once, it leaves the runtime at once"]
 pub struct EnterGuard<'a> {
-    depth: usize,
+    _entered: Entered,
+    // Of no use to the drop, so that a runtime that was entered may be given away before it.
     handle: PhantomData<&'a Handle>,
-    // The guard belongs to the thread that made it.
-    not_send: PhantomData<*mut ()>,
 }
 
 impl EnterGuard<'_> {
     #[track_caller]
     pub(crate) fn new(handle: Handle) -> Self {
+        Self {
+            _entered: Entered::new(handle),
+            handle: PhantomData,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entered {
+    depth: usize,
+    // It belongs to the thread that made it, and others may look at it: not Send, and Sync.
+    not_send: PhantomData<MutexGuard<'static, ()>>,
+}
+
+impl Entered {
+    fn new(handle: Handle) -> Self {
         // An error means that the thread is ending: a runtime that is dropped by a destructor of a
         // thread's local goes without the entry.
         let depth = HANDLES.try_with(|handles| {
@@ -202,13 +217,12 @@ impl EnterGuard<'_> {
         });
         Self {
             depth: depth.unwrap_or(0),
-            handle: PhantomData,
             not_send: PhantomData,
         }
     }
 }
 
-impl Drop for EnterGuard<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
         // An error means that the thread is ending, and its list of handles with it.
         let Ok(left) = HANDLES.try_with(|handles| {
@@ -317,12 +331,14 @@ impl Drop for MayBlock {
     }
 }
 
-/// Whether the loop of this thread, if it runs one, is one of several, and no set of local tasks
-/// is being polled on it.
+/// Whether the loop of this thread, if it runs one, is one of several or drives nothing but a root
+/// future, and no set of local tasks is being polled on it.
 pub(crate) fn may_block_in_place() -> bool {
     let in_set = crate::task::in_local_set();
     let among_others = with_local(|local| {
-        local.is_none_or(|local| local.shared().flavor == super::RuntimeFlavor::MultiThread)
+        local.is_none_or(|local| {
+            local.shared().flavor == super::RuntimeFlavor::MultiThread || local.is_main()
+        })
     });
     among_others && !in_set
 }

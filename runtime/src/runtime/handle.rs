@@ -277,6 +277,10 @@ impl Handle {
         Ok(())
     }
 
+    pub(crate) fn has_ended_its_sources(&self) -> bool {
+        self.shared.config.sources_end_with_runtime && self.is_shut_down()
+    }
+
     /// A number that no other runtime of the process has while this one exists.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
@@ -288,7 +292,7 @@ impl Handle {
     /// Whether this is the runtime of a [`LocalRuntime`](super::LocalRuntime).
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.shared.is_local
+        self.shared.local_thread.is_some()
     }
 
     /// The number of the loop that this thread drives, in the order of

@@ -7,12 +7,15 @@ use std::time::Duration;
 use super::block_on::Core;
 use super::{EnterGuard, Handle, RuntimeMetrics};
 use crate::context;
-use crate::task::JoinHandle;
+use crate::task::{self, JoinHandle};
 
 /// Options of a [`LocalRuntime`]. There are none yet.
 #[derive(Debug, Default, Clone)]
 #[non_exhaustive]
-pub struct LocalOptions {}
+pub struct LocalOptions {
+    // What it may hold one day need not be `Send`.
+    not_send: PhantomData<*mut ()>,
+}
 
 /// A current-thread runtime that cannot leave its thread, so that
 /// [`spawn_local`](Self::spawn_local) works outside `block_on` too, and local tasks live from one
@@ -62,8 +65,7 @@ impl LocalRuntime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let _entered = self.handle.enter();
-        self.core.spawn_local(future)
+        task::spawn_on_local_runtime(&self.handle, future)
     }
 
     /// Runs a blocking function on the pool: see

@@ -11,6 +11,7 @@ use crate::blocking::Pool;
 use crate::contain::contained;
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc};
+use crate::primitive::thread::{self, ThreadId};
 use crate::time::Clock;
 use crate::worker::{Local, Remote};
 
@@ -24,8 +25,8 @@ pub(crate) struct Shared {
     pub(crate) blocking: Pool,
     pub(crate) clock: Arc<Clock>,
     pub(crate) started: Instant,
-    /// Whether this is a [`LocalRuntime`](super::LocalRuntime)'s.
-    pub(crate) is_local: bool,
+    /// The thread of a [`LocalRuntime`](super::LocalRuntime).
+    pub(crate) local_thread: Option<ThreadId>,
     is_closing: AtomicBool,
     pub(super) alive: Alive,
     /// Main loops that are not in use. None once the runtime has shut down.
@@ -42,7 +43,7 @@ impl Shared {
             blocking: parts.blocking,
             clock: parts.clock,
             started: Instant::now(),
-            is_local: parts.is_local,
+            local_thread: parts.local_thread,
             is_closing: AtomicBool::new(false),
             alive: Alive::new(),
             spare_loops: Mutex::new(Some(Vec::new())),
@@ -53,6 +54,12 @@ impl Shared {
     pub(crate) fn is_shut_down(&self) -> bool {
         // ORDERING: Acquire, pairs with `begin_shutdown`: who sees the end sees what led to it.
         self.is_closing.load(Ordering::Acquire)
+    }
+
+    /// Whether this is a [`LocalRuntime`](super::LocalRuntime) that belongs to this thread.
+    pub(crate) fn is_local_here(&self) -> bool {
+        self.local_thread
+            .is_some_and(|thread| thread == thread::current_id())
     }
 
     /// The loops are about to be told to end.
@@ -67,7 +74,7 @@ pub(super) struct Parts {
     pub(super) loops: Vec<Arc<Remote>>,
     pub(super) blocking: Pool,
     pub(super) clock: Arc<Clock>,
-    pub(super) is_local: bool,
+    pub(super) local_thread: Option<ThreadId>,
 }
 
 /// The builder's options, as the loops read them.
@@ -79,6 +86,7 @@ pub(crate) struct Config {
     pub(crate) busy_poll: Option<Duration>,
     pub(crate) affinity: Option<Vec<usize>>,
     pub(crate) placement: Placement,
+    pub(crate) sources_end_with_runtime: bool,
     pub(crate) user_data: Option<StdArc<dyn Any + Send + Sync>>,
 }
 

@@ -9,6 +9,7 @@
 
 use super::coop;
 use crate::context::{self, MayBlock};
+use crate::worker::Local;
 
 /// Runs a function that blocks, on this thread, inside a task or the root of `block_on`.
 ///
@@ -24,7 +25,7 @@ use crate::context::{self, MayBlock};
 ///
 /// # Panics
 ///
-/// In a current-thread runtime, whose one loop would stand still. Panics of the function go
+/// On the loop of a current-thread runtime, which would stand still. Panics of the function go
 /// through.
 #[track_caller]
 pub fn block_in_place<F, R>(function: F) -> R
@@ -38,6 +39,8 @@ where
         context::may_block_in_place(),
         "can call blocking only when running on the multi-threaded runtime"
     );
+    // Those who have given way may be on other threads, which need not wait.
+    context::with_local(|local| local.map(Local::wake_deferred));
     let _may_block = MayBlock::begin();
     let _unlimited = coop::unlimited();
     function()

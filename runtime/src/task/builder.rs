@@ -4,7 +4,7 @@ use super::{Home, JoinHandle, Options, create, local_set, send_home};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
-use crate::worker::LoopId;
+use crate::worker::{LoopId, Remote};
 
 /// How urgent a task is among the ready tasks of its loop. No class starves another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,24 +127,68 @@ where
     }
 }
 
+/// Spawns onto a local runtime on its thread, whether or not it is driven now.
+#[track_caller]
+pub(crate) fn spawn_on_local_runtime<F>(runtime: &Handle, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let home = &runtime.shared().loops[0];
+    if size_of::<F>() > FUTURE_BYTES_MAX {
+        create_local(Box::pin(future), home, Options::default())
+    } else {
+        create_local(future, home, Options::default())
+    }
+}
+
 #[track_caller]
 fn create_on_this_loop<F>(future: F, options: Options) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let home = context::with_local(|local| local.map(|local| Arc::clone(local.remote())));
-    let home = home.expect(
+    create_local(future, &loop_for_local_tasks(), options)
+}
+
+/// The loop of this thread, or the one that will run on it: that of a local runtime.
+#[track_caller]
+fn loop_for_local_tasks() -> Arc<Remote> {
+    let here = context::with_local(|local| local.map(|local| Arc::clone(local.remote())));
+    if let Some(here) = here {
+        return here;
+    }
+    let local_runtime = |handle: &Handle| {
+        let shared = handle.shared();
+        shared.local_thread.is_some().then(|| Arc::clone(shared))
+    };
+    if let Ok(Some(shared)) = Handle::with_current(local_runtime) {
+        assert!(
+            shared.is_local_here(),
+            "Local tasks can only be spawned on a LocalRuntime from the thread the runtime was \
+             created on"
+        );
+        return Arc::clone(&shared.loops[0]);
+    }
+    panic!(
         "`spawn_local` was called on a thread that runs no oneloop loop; call it inside \
-         `block_on` or inside a task",
+         `block_on` or inside a task"
     );
+}
+
+/// The home runs on this thread, now or later: so the future stays here.
+fn create_local<F>(future: F, home: &Arc<Remote>, options: Options) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
     let options = Options {
         is_local: true,
         ..options
     };
-    // SAFETY: the home is the loop of this thread, and it gets the `Runnable` on the next line.
-    let (runnable, join) = unsafe { create(future, Home::Loop(Arc::clone(&home)), options) };
-    send_home(runnable, &home);
+    // SAFETY: the home is a loop of this thread alone, and it gets the `Runnable` on the next line.
+    let (runnable, join) = unsafe { create(future, Home::Loop(Arc::clone(home)), options) };
+    send_home(runnable, home);
     join
 }
 

@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -71,14 +72,14 @@ pub fn has_budget_remaining() -> bool {
 /// operation completes; dropped before, it gives the operation back.
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     match get() {
-        None => Poll::Ready(RestoreOnPending(Cell::new(None))),
+        None => Poll::Ready(RestoreOnPending(Cell::new(None), PhantomData)),
         Some(0) => {
             crate::context::defer(cx.waker());
             Poll::Pending
         }
         Some(left) => {
             set(Some(left - 1));
-            Poll::Ready(RestoreOnPending(Cell::new(Some(left))))
+            Poll::Ready(RestoreOnPending(Cell::new(Some(left)), PhantomData))
         }
     }
 }
@@ -86,7 +87,11 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
 /// An operation taken from the budget, given back when dropped unless progress was made.
 #[derive(Debug)]
 #[must_use = "dropped at once, it gives the operation back"]
-pub struct RestoreOnPending(Cell<Option<u8>>);
+pub struct RestoreOnPending(
+    Cell<Option<u8>>,
+    // The budget is this thread's.
+    PhantomData<*mut ()>,
+);
 
 impl RestoreOnPending {
     /// The operation completed: it stays charged.

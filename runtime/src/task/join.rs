@@ -7,6 +7,7 @@
 //! only wakers that are known not to panic: the loop's own, and others wrapped.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
@@ -15,6 +16,7 @@ use super::spawned::Outcome;
 use super::{AbortHandle, Id, JoinError, Meta, Runnable, coop};
 use crate::contain::{contained, drop_contained};
 use crate::context;
+use crate::primitive::sync::Mutex;
 
 /// Waits for a task. Dropping it detaches the task, which goes on.
 ///
@@ -28,6 +30,8 @@ use crate::context;
 pub struct JoinHandle<T> {
     task: Option<async_task::Task<Outcome<T>, Meta>>,
     waker: WakerParts,
+    // Send and Sync if the result may be sent, as in tokio: a shared handle shows no result.
+    result: PhantomData<Mutex<T>>,
 }
 
 /// A waker of the task without a count of its own: the `Task` beside it keeps the task allocated.
@@ -66,6 +70,7 @@ impl<T> JoinHandle<T> {
         Self {
             task: Some(task),
             waker,
+            result: PhantomData,
         }
     }
 

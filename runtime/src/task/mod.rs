@@ -39,7 +39,7 @@ use std::panic::Location;
 pub use abort::AbortHandle;
 pub use block_in_place::block_in_place;
 pub use builder::{Builder, Class};
-pub(crate) use builder::{FUTURE_BYTES_MAX, spawn_on_this_loop};
+pub(crate) use builder::{FUTURE_BYTES_MAX, spawn_on_local_runtime};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
 pub use id::Id;

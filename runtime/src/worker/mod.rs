@@ -284,7 +284,8 @@ impl Local {
         }
     }
 
-    fn wake_deferred(&self) {
+    /// Wakes those who have given way.
+    pub(crate) fn wake_deferred(&self) {
         if self.deferred.borrow().is_empty() {
             return;
         }

@@ -172,11 +172,6 @@ impl<T: AsRawFd> AsyncFd<T> {
         self.source.poll_ready_event(cx, direction)
     }
 
-    async fn event(&self, interest: Interest) -> io::Result<ReadyEvent> {
-        self.source.runtime().check_running()?;
-        self.source.ready_event(interest).await
-    }
-
     /// Waits until a read may succeed. The task that polled last is woken.
     ///
     /// # Errors
@@ -239,7 +234,7 @@ impl<T: AsRawFd> AsyncFd<T> {
     ///
     /// Nothing is lost.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        let event = self.event(interest).await?;
+        let event = event(&self.source, interest).await?;
         Ok(AsyncFdReadyGuard::new(self, event))
     }
 
@@ -256,7 +251,7 @@ impl<T: AsRawFd> AsyncFd<T> {
         &mut self,
         interest: Interest,
     ) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
-        let event = self.event(interest).await?;
+        let event = event(&self.source, interest).await?;
         Ok(AsyncFdReadyMutGuard::new(self, event))
     }
 
@@ -270,7 +265,7 @@ impl<T: AsRawFd> AsyncFd<T> {
     ///
     /// Nothing is lost.
     pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        let event = self.event(Interest::READABLE).await?;
+        let event = event(&self.source, Interest::READABLE).await?;
         Ok(AsyncFdReadyGuard::new(self, event))
     }
 
@@ -284,7 +279,7 @@ impl<T: AsRawFd> AsyncFd<T> {
     ///
     /// Nothing is lost.
     pub async fn readable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
-        let event = self.event(Interest::READABLE).await?;
+        let event = event(&self.source, Interest::READABLE).await?;
         Ok(AsyncFdReadyMutGuard::new(self, event))
     }
 
@@ -298,7 +293,7 @@ impl<T: AsRawFd> AsyncFd<T> {
     ///
     /// Nothing is lost.
     pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        let event = self.event(Interest::WRITABLE).await?;
+        let event = event(&self.source, Interest::WRITABLE).await?;
         Ok(AsyncFdReadyGuard::new(self, event))
     }
 
@@ -312,7 +307,7 @@ impl<T: AsRawFd> AsyncFd<T> {
     ///
     /// Nothing is lost.
     pub async fn writable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
-        let event = self.event(Interest::WRITABLE).await?;
+        let event = event(&self.source, Interest::WRITABLE).await?;
         Ok(AsyncFdReadyMutGuard::new(self, event))
     }
 
@@ -354,7 +349,7 @@ impl<T: AsRawFd> AsyncFd<T> {
         interest: Interest,
         f: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.source.try_io(interest, |_| f(&self.inner))
+        self.source.try_ready_io(interest, |_| f(&self.inner))
     }
 
     /// As [`try_io`](Self::try_io), with the owner to change.
@@ -368,8 +363,13 @@ impl<T: AsRawFd> AsyncFd<T> {
         f: impl FnOnce(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
         let inner = &mut self.inner;
-        self.source.try_io(interest, |_| f(inner))
+        self.source.try_ready_io(interest, |_| f(inner))
     }
+}
+
+async fn event(source: &Source<Number>, interest: Interest) -> io::Result<ReadyEvent> {
+    source.runtime().check_running()?;
+    source.ready_event(interest).await
 }
 
 fn watch(fd: RawFd) -> io::Result<Source<Number>> {
@@ -378,7 +378,7 @@ fn watch(fd: RawFd) -> io::Result<Source<Number>> {
         return Err(io::Error::from_raw_os_error(EBADF));
     }
     let source = Source::new(Number(fd))?;
-    source.check()?;
+    source.watch()?;
     Ok(source)
 }
 

@@ -14,11 +14,16 @@ use crate::task::JoinError;
 
 /// The runtime has shut down, and its pool with it.
 fn lost(_error: JoinError) -> io::Error {
-    let running = oneloop::runtime::Handle::with_current(oneloop::runtime::Handle::check_running);
-    match running {
-        Ok(Err(shut_down)) => shut_down,
-        _ => io::Error::other("background task failed"),
+    match running() {
+        Err(shut_down) => shut_down,
+        Ok(()) => io::Error::other("background task failed"),
     }
+}
+
+fn running() -> io::Result<()> {
+    let running = oneloop::runtime::Handle::with_current(oneloop::runtime::Handle::check_running);
+    // Without a runtime the write panics.
+    running.unwrap_or(Ok(()))
 }
 
 /// The standard input. A read that is under way when the program ends keeps it from ending until
@@ -86,6 +91,8 @@ macro_rules! output {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
+                // The result is told at the flush, and a shutdown before.
+                running()?;
                 self.0.poll_write(cx, bufs, |_, _| Ok(()))
             }
 

@@ -183,8 +183,25 @@ impl Builder {
         self
     }
 
-    /// Accepted and without effect: a loop takes what the kernel has, in batches of 1024.
-    pub fn max_io_events_per_tick(&mut self, _capacity: usize) -> &mut Self {
+    /// Without effect: a loop takes what the kernel has, in batches of 1024.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn max_io_events_per_tick(&mut self, capacity: usize) -> &mut Self {
+        assert!(capacity > 0, "max_io_events_per_tick must be non-zero");
+        self
+    }
+
+    /// Without effect, as [`max_io_events_per_tick`](Self::max_io_events_per_tick).
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn max_io_events_per_busy_tick(&mut self, capacity: usize) -> &mut Self {
+        assert!(capacity > 0, "max_io_events_per_busy_tick must be non-zero");
         self
     }
 
@@ -211,6 +228,7 @@ impl Builder {
             self.inner.worker_threads(count);
         }
         self.inner.user_data(self.setup.clone());
+        self.inner.sources_end_with_runtime(true);
         self.inner.build().map(Runtime::from_inner)
     }
 
@@ -226,6 +244,7 @@ impl Builder {
     #[track_caller]
     pub fn build_local(&mut self, options: LocalOptions) -> io::Result<LocalRuntime> {
         self.inner.user_data(self.setup.clone());
+        self.inner.sources_end_with_runtime(true);
         self.inner
             .build_local(options)
             .map(LocalRuntime::from_inner)

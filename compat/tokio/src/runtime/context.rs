@@ -55,6 +55,12 @@ pub(crate) fn require_time() {
     assert!(ask(has_time), "{TIME_DISABLED}");
 }
 
+/// Panics on a thread that drives async code.
+#[track_caller]
+pub(super) fn require_may_block() {
+    assert!(!oneloop::runtime::is_driving_tasks(), "{NESTED}");
+}
+
 /// Panics unless there is a runtime.
 #[track_caller]
 pub(crate) fn require() {
@@ -105,3 +111,9 @@ const TIME_DISABLED: &str = "A Tokio 1.x context was found, but timers are disab
                              `enable_time` on the runtime builder to enable timers.";
 /// A runtime that is about to end, or has ended.
 pub(crate) const SHUT_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown.";
+
+/// tokio's words, which programs and tests look for.
+const NESTED: &str = "Cannot start a runtime from within a runtime. This happens because a function \
+                      (like `block_on`) attempted to block the current thread while the thread is \
+                      being used to drive asynchronous tasks. If you are in an async function, use \
+                      `.await` on the future instead of blocking on it.";

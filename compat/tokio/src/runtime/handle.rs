@@ -100,6 +100,7 @@ impl Handle {
     /// On a thread that drives async code already. Panics of the future go through.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        context::require_may_block();
         self.inner.block_on(future)
     }
 

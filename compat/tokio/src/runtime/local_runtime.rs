@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Builder, EnterGuard, Handle, RuntimeMetrics};
+use super::{Builder, EnterGuard, Handle, RuntimeMetrics, context};
 use crate::task::JoinHandle;
 
 pub use oneloop::runtime::LocalOptions;
@@ -69,6 +69,7 @@ impl LocalRuntime {
     /// On a thread that drives async code already. Panics of the future go through.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        context::require_may_block();
         self.inner.block_on(future)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EnterGuard, Handle, RuntimeMetrics};
+use super::{EnterGuard, Handle, RuntimeMetrics, context};
 use crate::task::JoinHandle;
 
 /// Loops, their threads and the blocking pool. Dropping it ends its tasks and waits for the
@@ -67,6 +67,7 @@ impl Runtime {
     /// On a thread that drives async code already. Panics of the future go through.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        context::require_may_block();
         self.inner.block_on(future)
     }
 

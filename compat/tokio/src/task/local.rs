@@ -88,6 +88,5 @@ where
 }
 
 fn is_on_local_runtime() -> bool {
-    let is_local = oneloop::runtime::Handle::with_current(oneloop::runtime::Handle::is_local);
-    is_local.unwrap_or(false) && oneloop::runtime::Handle::current_loop().is_some()
+    oneloop::runtime::Handle::with_current(oneloop::runtime::Handle::is_local).unwrap_or(false)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use oneloop_runtime::io::{Direction, Interest, Source};
+use oneloop_runtime::io::{Direction, Interest, Ready, Source};
 use oneloop_runtime::time::timeout;
 use rustix::net::SocketAddrUnix;
 use socket2::{Domain, Type};
@@ -81,7 +81,10 @@ impl UnixDatagram {
     #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixDatagram::pair()?;
-        Ok((Self::from_std(one)?, Self::from_std(other)?))
+        let ends = (Self::from_std(one)?, Self::from_std(other)?);
+        ends.0.io.assume_ready(Ready::WRITABLE);
+        ends.1.io.assume_ready(Ready::WRITABLE);
+        Ok(ends)
     }
 
     /// Sets the address that [`send`](Self::send) sends to, and receives only from it.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::SocketAddr;
 use crate::net::datagram::datagram;
 use crate::net::macros::delegate;
-use crate::runtime::context::require_io;
+use crate::runtime::context::running_io;
 
 /// A Unix socket that carries datagrams.
 pub struct UnixDatagram {
@@ -27,7 +27,7 @@ impl UnixDatagram {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        require_io();
+        running_io()?;
         oneloop::net::UnixDatagram::bind(path).map(|inner| Self { inner })
     }
 
@@ -42,7 +42,7 @@ impl UnixDatagram {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
-        require_io();
+        running_io()?;
         let (one, other) = oneloop::net::UnixDatagram::pair()?;
         Ok((Self { inner: one }, Self { inner: other }))
     }
@@ -58,7 +58,7 @@ impl UnixDatagram {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn unbound() -> io::Result<Self> {
-        require_io();
+        running_io()?;
         oneloop::net::UnixDatagram::unbound().map(|inner| Self { inner })
     }
 
@@ -73,7 +73,7 @@ impl UnixDatagram {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn from_std(datagram: std::os::unix::net::UnixDatagram) -> io::Result<Self> {
-        require_io();
+        running_io()?;
         oneloop::net::UnixDatagram::from_std(datagram).map(|inner| Self { inner })
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{SocketAddr, UnixStream};
 use crate::net::macros::{delegate, descriptor};
-use crate::runtime::context::require_io;
+use crate::runtime::context::running_io;
 
 /// A Unix socket that accepts connections.
 pub struct UnixListener {
@@ -26,7 +26,7 @@ impl UnixListener {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        require_io();
+        running_io()?;
         oneloop::net::UnixListener::bind(path).map(|inner| Self { inner })
     }
 
@@ -41,7 +41,7 @@ impl UnixListener {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn bind_addr(socket_addr: &SocketAddr) -> io::Result<Self> {
-        require_io();
+        running_io()?;
         oneloop::net::UnixListener::bind_addr(&socket_addr.0).map(|inner| Self { inner })
     }
 
@@ -80,7 +80,7 @@ impl UnixListener {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
-        require_io();
+        running_io()?;
         oneloop::net::UnixListener::from_std(listener).map(|inner| Self { inner })
     }
 

@@ -11,7 +11,7 @@ use oneloop::net::unix::pipe;
 
 use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::macros::{delegate, descriptor};
-use crate::runtime::context::require_io;
+use crate::runtime::context::running_io;
 
 /// Makes a pipe.
 ///
@@ -24,7 +24,7 @@ use crate::runtime::context::require_io;
 /// Where there is no runtime with IO.
 #[track_caller]
 pub fn pipe() -> io::Result<(Sender, Receiver)> {
-    require_io();
+    running_io()?;
     let (sender, receiver) = pipe::pipe()?;
     Ok((Sender { inner: sender }, Receiver { inner: receiver }))
 }
@@ -68,7 +68,7 @@ impl OpenOptions {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn open_receiver<P: AsRef<Path>>(&self, path: P) -> io::Result<Receiver> {
-        require_io();
+        running_io()?;
         self.inner
             .open_receiver(path)
             .map(|inner| Receiver { inner })
@@ -85,7 +85,7 @@ impl OpenOptions {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn open_sender<P: AsRef<Path>>(&self, path: P) -> io::Result<Sender> {
-        require_io();
+        running_io()?;
         self.inner.open_sender(path).map(|inner| Sender { inner })
     }
 }
@@ -116,7 +116,7 @@ macro_rules! end {
             /// Where there is no runtime with IO.
             #[track_caller]
             pub fn from_file(file: File) -> io::Result<Self> {
-                require_io();
+                running_io()?;
                 pipe::$End::from_file(file).map(|inner| Self { inner })
             }
 
@@ -131,7 +131,7 @@ macro_rules! end {
             /// Where there is no runtime with IO.
             #[track_caller]
             pub fn from_owned_fd(owned_fd: OwnedFd) -> io::Result<Self> {
-                require_io();
+                running_io()?;
                 pipe::$End::from_owned_fd(owned_fd).map(|inner| Self { inner })
             }
 
@@ -146,7 +146,7 @@ macro_rules! end {
             /// Where there is no runtime with IO.
             #[track_caller]
             pub fn from_file_unchecked(file: File) -> io::Result<Self> {
-                require_io();
+                running_io()?;
                 pipe::$End::from_file_unchecked(file).map(|inner| Self { inner })
             }
 
@@ -161,7 +161,7 @@ macro_rules! end {
             /// Where there is no runtime with IO.
             #[track_caller]
             pub fn from_owned_fd_unchecked(owned_fd: OwnedFd) -> io::Result<Self> {
-                require_io();
+                running_io()?;
                 pipe::$End::from_owned_fd_unchecked(owned_fd).map(|inner| Self { inner })
             }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{UnixDatagram, UnixListener, UnixStream};
 use crate::net::macros::descriptor;
-use crate::runtime::context::{require_io, running_io};
+use crate::runtime::context::running_io;
 
 /// A Unix socket that neither listens nor is connected.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl UnixSocket {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
-        require_io();
+        running_io()?;
         self.inner
             .listen(backlog)
             .map(|inner| UnixListener { inner })
@@ -85,7 +85,7 @@ impl UnixSocket {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn datagram(self) -> io::Result<UnixDatagram> {
-        require_io();
+        running_io()?;
         self.inner.datagram().map(|inner| UnixDatagram { inner })
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::{SocketAddr, UCred};
 use crate::net::macros::{delegate, descriptor, readiness, stream};
-use crate::runtime::context::{require_io, running_io};
+use crate::runtime::context::running_io;
 
 /// A connected Unix socket that carries bytes.
 pub struct UnixStream {
@@ -57,7 +57,7 @@ impl UnixStream {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
-        require_io();
+        running_io()?;
         let (one, other) = oneloop::net::UnixStream::pair()?;
         Ok((Self { inner: one }, Self { inner: other }))
     }
@@ -73,7 +73,7 @@ impl UnixStream {
     /// Where there is no runtime with IO.
     #[track_caller]
     pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
-        require_io();
+        running_io()?;
         oneloop::net::UnixStream::from_std(stream).map(|inner| Self { inner })
     }
 
