@@ -22,7 +22,11 @@
 #[doc(inline)]
 pub use oneloop_net as net;
 #[doc(inline)]
-pub use oneloop_runtime::{io, process, runtime, signal, task, time};
+pub use oneloop_runtime::{io, runtime, task, time};
+// A model has neither.
+#[cfg(not(loom))]
+#[doc(inline)]
+pub use oneloop_runtime::{process, signal};
 #[doc(inline)]
 pub use task::{spawn, spawn_local};
 

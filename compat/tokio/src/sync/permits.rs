@@ -16,7 +16,7 @@
 //! S1. WAITING is set exactly while the queue is not empty. It changes under the lock.
 //! S2. While WAITING is set no permit is free: the first in the queue has taken them. So nobody
 //! overtakes the queue, and the word does not change without the lock.
-//! S3. A closed queue is empty: closing gives back what the waiters had collected.
+//! S3. A closed queue is empty. A waiter that is let go with permits missing finds CLOSED.
 //! S4. Permits are free, with a holder, or with a waiter; they are never in two places, and a waiter
 //! that leaves passes on what it has.
 //!
@@ -157,14 +157,15 @@ impl Permits {
     pub(crate) fn close(&self) {
         let mut wakers = Wakers::new();
         let mut queue = self.queue.lock();
+        // Before the waiters are let go: a waiter that is off the list with permits missing has to find
+        // CLOSED. Under the lock: who queues has looked at CLOSED under it (S3).
+        let closed = self.change(|word| Ok::<_, ()>((word | CLOSED) & !WAITING));
+        debug_assert!(closed.is_ok());
         // The only waiter that has collected anything is the first; its future knows how much it
         // wanted, the queue does not, hence it gives back itself when it learns of the end.
         while let Some(waker) = queue.pop_front(|_| ()) {
             wakers.push(waker);
         }
-        // ORDERING: in `change`. Under the lock: who queues has looked at CLOSED under it (S3).
-        let closed = self.change(|word| Ok::<_, ()>((word | CLOSED) & !WAITING));
-        debug_assert!(closed.is_ok());
         drop(queue);
         wakers.wake_all();
     }

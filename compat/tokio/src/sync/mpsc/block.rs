@@ -19,7 +19,7 @@ const ALL_READY: u32 = u32::MAX >> (u32::BITS as usize - PLACES);
 
 pub(super) struct Block<T> {
     /// The position of the first place. Written while one thread has the block.
-    start: usize,
+    start: UnsafeCell<usize>,
     /// The next block, once there is one.
     pub(super) next: AtomicPtr<Self>,
     /// One bit for each place that is written.
@@ -43,7 +43,7 @@ fn place_of(position: usize) -> usize {
 impl<T> Block<T> {
     pub(super) fn new(start: usize) -> Box<Self> {
         Box::new(Self {
-            start,
+            start: UnsafeCell::new(start),
             next: AtomicPtr::new(ptr::null_mut()),
             ready: AtomicU32::new(0),
             passed: AtomicBool::new(false),
@@ -54,14 +54,17 @@ impl<T> Block<T> {
 
     /// Makes a block, of which the messages were read, a new one.
     pub(super) fn renew(&mut self, start: usize) {
-        self.start = start;
+        self.start = UnsafeCell::new(start);
         self.next = AtomicPtr::new(ptr::null_mut());
         self.ready = AtomicU32::new(0);
         self.passed = AtomicBool::new(false);
     }
 
     pub(super) fn start(&self) -> usize {
-        self.start
+        self.start.with(|start| {
+            // SAFETY: it is not changed while the block is in the list.
+            unsafe { *start }
+        })
     }
 
     /// Writes a message into its place.
