@@ -1,12 +1,19 @@
 #!/bin/sh
-# Applies each patch of loom-tests/mutants to a copy of the tree, and checks that the model which
-# the patch names in its first line fails: loom-tests/mutants.sh [NAME...]
+# Applies each patch of a folder to a copy of the tree, and checks that the model which the patch
+# names in its first line fails: loom-tests/mutants.sh [--compat] [NAME...]
+# Without --compat the patches are those of the runtime, with it those of the drop-in tokio.
 #
 # A patch that does not apply or does not build, a model that passes, and one that neither fails
 # nor ends within 60 s are failures of this check.
 set -u
 cd "$(dirname "$0")/.."
 root=$PWD
+workspace=. package=loom-tests
+if [ "${1:-}" = --compat ]; then
+    shift
+    workspace=compat package=compat-loom-tests
+fi
+folder=$workspace/loom-tests/mutants
 tree=$root/target/mutants/tree
 export CARGO_TARGET_DIR=$root/target/mutants/build RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}"
@@ -19,12 +26,12 @@ cd "$tree" || exit 1
 GIT_CEILING_DIRECTORIES=$root/target/mutants
 export GIT_CEILING_DIRECTORIES
 
-names=${*:-$(cd loom-tests/mutants && ls *.patch | sed 's/\.patch$//')}
+names=${*:-$(cd $folder && ls *.patch | sed 's/\.patch$//')}
 caught=0
 failed=0
 printf '%-28s %-40s %s\n' mutant model result
 for name in $names; do
-    patch=$root/loom-tests/mutants/$name.patch
+    patch=$root/$folder/$name.patch
     model=$(sed -n '1s/^# model: //p' "$patch")
     binary=${model%%::*}
     test=${model##*::}
@@ -32,10 +39,10 @@ for name in $names; do
     started=$(date +%s)
     if ! patch -p1 -s -N --no-backup-if-mismatch -F0 <"$patch" >"$log" 2>&1; then
         result="DOES NOT APPLY"
-    elif ! cargo test --locked -q -p loom-tests --profile loom --test "$binary" --no-run >>"$log" 2>&1; then
+    elif ! (cd $workspace && cargo test --locked -q -p $package --profile loom --test "$binary" --no-run) >>"$log" 2>&1; then
         result="DOES NOT BUILD"
     else
-        timeout 60 cargo test --locked -q -p loom-tests --profile loom --test "$binary" -- --exact "$test" >>"$log" 2>&1
+        (cd $workspace && timeout 60 cargo test --locked -q -p $package --profile loom --test "$binary" -- --exact "$test") >>"$log" 2>&1
         status=$?
         if [ "$status" -eq 124 ]; then
             result="NOT CAUGHT: does not end"
