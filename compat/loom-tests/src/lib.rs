@@ -23,7 +23,10 @@ unsafe impl Send for Unguarded {}
 impl Unguarded {
     /// Zero.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "loom's objects belong to one execution")]
+    #[allow(
+        clippy::new_without_default,
+        reason = "loom's objects belong to one execution"
+    )]
     pub fn new() -> Self {
         Self(UnsafeCell::new(0))
     }
