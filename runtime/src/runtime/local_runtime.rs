@@ -69,7 +69,7 @@ impl LocalRuntime {
     }
 
     /// Runs a blocking function on the pool: see
-    /// [`task::spawn_blocking`](crate::task::spawn_blocking).
+    /// [`task::spawn_blocking`].
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, function: F) -> JoinHandle<R>
     where
