@@ -22,7 +22,7 @@ impl Exit {
     #[track_caller]
     pub(super) fn of(id: u32) -> io::Result<Self> {
         if let Some(pidfd) = pidfd(id) {
-            return Source::new(pidfd).map(Self::Pidfd);
+            return Ok(Self::Pidfd(Source::outliving(pidfd)));
         }
         signal(SignalKind::child()).map(|signal| Self::Signal(Box::new(signal)))
     }

@@ -37,7 +37,7 @@ macro_rules! stream {
             pub fn from_std(std: std::process::$name) -> io::Result<Self> {
                 let fd = OwnedFd::from(std);
                 set_nonblocking(&fd, true)?;
-                Source::new(fd).map(Self)
+                Ok(Self(Source::outliving(fd)))
             }
 
             /// The descriptor, in blocking mode.

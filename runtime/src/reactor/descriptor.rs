@@ -15,11 +15,14 @@ use super::homes::Homes;
 use super::readiness::Readiness;
 use super::slots::Key;
 use crate::primitive::sync::{Arc, Mutex};
+use crate::runtime::Handle;
 use crate::worker::{LoopId, Remote};
 
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     fd: RawFd,
+    /// Whether its source goes on after its runtime even if the runtime's others end.
+    outlives_runtime: bool,
     pub(crate) readiness: Readiness,
     pub(crate) homes: Homes,
     places: Mutex<Places>,
@@ -46,7 +49,7 @@ pub(crate) struct Place {
 pub(crate) struct SourceIsGone;
 
 impl Descriptor {
-    pub(crate) fn new(fd: RawFd) -> Self {
+    pub(crate) fn new(fd: RawFd, outlives_runtime: bool) -> Self {
         let places = Places {
             open: true,
             first: None,
@@ -55,10 +58,16 @@ impl Descriptor {
         };
         Self {
             fd,
+            outlives_runtime,
             readiness: Readiness::new(),
             homes: Homes::new(),
             places: Mutex::new(places),
         }
+    }
+
+    /// Whether no loop may watch it any more, because its runtime has shut down.
+    pub(crate) fn has_ended_with(&self, runtime: &Handle) -> bool {
+        !self.outlives_runtime && runtime.has_ended_its_sources()
     }
 
     /// The key of the slot at this loop, registering it if it has none there. `new_key` makes a

@@ -91,7 +91,7 @@ impl<'a> ReadyFuture<'a> {
     }
 
     fn wait_in(&mut self, local: &Local, cx: &Context<'_>) -> io::Result<()> {
-        if self.handle.has_ended_its_sources() {
+        if self.descriptor.has_ended_with(self.handle) {
             return Err(runtime_is_gone());
         }
         let mask = self.interest.mask();

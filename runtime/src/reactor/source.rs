@@ -78,13 +78,24 @@ impl<T: AsFd> Source<T> {
     /// Outside a runtime.
     #[track_caller]
     pub fn new(io: T) -> io::Result<Self> {
-        let handle = Handle::current();
-        let descriptor = Arc::new(Descriptor::new(io.as_fd().as_raw_fd()));
-        Ok(Self {
+        Ok(Self::with_handle(io, Handle::current(), false))
+    }
+
+    /// As [`new`](Self::new), for what belongs to the process and not to the runtime, such as a
+    /// child: it goes on after the runtime.
+    #[cfg(not(loom))]
+    #[track_caller]
+    pub(crate) fn outliving(io: T) -> Self {
+        Self::with_handle(io, Handle::current(), true)
+    }
+
+    fn with_handle(io: T, handle: Handle, outlives_runtime: bool) -> Self {
+        let descriptor = Descriptor::new(io.as_fd().as_raw_fd(), outlives_runtime);
+        Self {
             io: Some(io),
-            descriptor,
+            descriptor: Arc::new(descriptor),
             handle,
-        })
+        }
     }
 
     /// Takes it as ready until an operation answers `WouldBlock`: for a descriptor that probably is,
@@ -414,7 +425,7 @@ impl<T: AsFd> Source<T> {
         let id = local.id().as_u32();
         let index = match self.descriptor.homes.slot_at(direction.index(), id) {
             Some(index) => index,
-            None if self.handle.has_ended_its_sources() => return Err(runtime_is_gone()),
+            None if self.descriptor.has_ended_with(&self.handle) => return Err(runtime_is_gone()),
             None => match local.reactor.attach(local, &self.descriptor, direction)? {
                 Ok(key) => key.index(),
                 Err(_) => unreachable!("the source is borrowed, so it is not gone"),
