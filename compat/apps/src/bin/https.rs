@@ -27,11 +27,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     return;
                 };
                 let mut request = vec![0; 4096];
-                let _ = stream.read(&mut request).await;
                 let answer =
                     "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let _ = stream.shutdown().await;
+                let talk = async {
+                    stream.read(&mut request).await?;
+                    stream.write_all(answer.as_bytes()).await?;
+                    stream.shutdown().await
+                };
+                // The client reports what it did not get.
+                let _ = talk.await;
             });
         }
     });

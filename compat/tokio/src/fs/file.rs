@@ -335,8 +335,9 @@ impl From<OwnedFd> for File {
 }
 
 impl FromRawFd for File {
+    // SAFETY: the trait's duty: the caller owns the descriptor and gives it away.
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller owns the descriptor.
+        // SAFETY: as above.
         Self::from_std(unsafe { StdFile::from_raw_fd(fd) })
     }
 }

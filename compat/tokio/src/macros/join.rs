@@ -38,6 +38,7 @@ macro_rules! join {
                     }
                     at += 1;
                 )+
+                // The last step counts for nobody.
                 let _ = at;
             }
             if !all_done {
@@ -97,6 +98,7 @@ macro_rules! try_join {
                     }
                     at += 1;
                 )+
+                // The last step counts for nobody.
                 let _ = at;
             }
             if !all_done {

@@ -90,6 +90,7 @@ macro_rules! select {
                         }
                         at += 1;
                     )+
+                    // The last step counts for nobody.
                     let _ = at;
                     if is_chosen {
                         break;

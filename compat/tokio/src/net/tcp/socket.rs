@@ -145,8 +145,9 @@ impl TcpSocket {
 }
 
 impl FromRawFd for TcpSocket {
+    // SAFETY: the trait's duty: the caller owns the descriptor and gives it away.
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller owns the descriptor.
+        // SAFETY: as above.
         let stream = unsafe { std::net::TcpStream::from_raw_fd(fd) };
         Self::from_std_stream(stream)
     }
