@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use oneloop::runtime::{Handle, Runtime};
+use oneloop::runtime::{Builder, Handle, Placement, Runtime};
 use oneloop::{task, time};
 
 use crate::support::{current_thread, one_loop, two_loops, within_deadline};
@@ -44,6 +44,33 @@ fn block_on_inside_runs_the_other_tasks_of_the_loop() {
                 })
             }));
             assert_eq!(sum.unwrap(), 3);
+        }
+    });
+}
+
+#[test]
+fn regression_a_task_spawned_inside_is_not_put_behind_the_function() {
+    within_deadline(|| {
+        for placement in [
+            Placement::Adaptive,
+            Placement::Local,
+            Placement::LeastLoaded,
+        ] {
+            let runtime = Builder::new_multi_thread()
+                .worker_threads(2)
+                .placement(placement)
+                .build()
+                .unwrap();
+            for _ in 0..20 {
+                let blocks = runtime.spawn(async {
+                    task::block_in_place(|| {
+                        let (tell, told) = mpsc::channel();
+                        drop(task::spawn(async move { tell.send(()).unwrap() }));
+                        told.recv().unwrap();
+                    });
+                });
+                runtime.block_on(blocks).unwrap();
+            }
         }
     });
 }

@@ -44,6 +44,10 @@ impl Shared {
         context::with_local(|local| {
             // A main loop runs no Send task: it is driven only while its `block_on` lasts.
             let own = local.filter(|local| self.is_worker(local));
+            // Inside `block_in_place` the own loop stands still.
+            if own.is_some() && !context::is_driving_tasks() {
+                return Arc::clone(self.better_of_two(own));
+            }
             Arc::clone(match (self.config.placement, own) {
                 (Placement::Local, Some(own)) => own.remote(),
                 (Placement::Adaptive, Some(own)) => self.own_or_better(own),
