@@ -420,7 +420,7 @@ fn no_wake_is_lost(full: bool) {
     watchdog.join().unwrap();
     let parks: u64 = runtime.metrics().loops().iter().map(|one| one.parks).sum();
     let wakes = progress.load(Ordering::Relaxed);
-    println!("  {wakes} wakes received, {parks} sleeps");
+    println!("  {wakes} rounds, {parks} sleeps");
 }
 
 /// A counter that one thread raises and one task waits for.

@@ -1,11 +1,13 @@
 //! Options of a runtime.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use oneloop::runtime::{Builder, RuntimeFlavor};
+use oneloop::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use oneloop::task;
 
 use crate::support::{current_thread, two_loops, within_deadline};
@@ -48,6 +50,68 @@ fn hooks_run_once_for_each_thread() {
 }
 
 #[test]
+fn regression_hooks_are_inside_the_runtime() {
+    within_deadline(|| {
+        let (tell, told) = mpsc::channel();
+        let tell_stop = tell.clone();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .on_thread_start(move || {
+                let tell = tell.clone();
+                drop(task::spawn(async move { tell.send("spawned").unwrap() }));
+            })
+            .on_thread_stop(move || {
+                let told = Handle::try_current().map_or("outside", |_| "inside");
+                tell_stop.send(told).unwrap();
+            })
+            .build()
+            .unwrap();
+        assert_eq!([told.recv(), told.recv()], [Ok("spawned"); 2]);
+        drop(runtime);
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["inside"; 2]);
+    });
+}
+
+/// Four connections that are all active: what a loop needs to stay awake.
+#[test]
+fn however_long_a_loop_stays_awake_it_serves_and_ends() {
+    within_deadline(|| {
+        for limit in [Duration::ZERO, Duration::from_micros(50), Duration::MAX] {
+            let runtime = Builder::new_multi_thread()
+                .worker_threads(1)
+                .stay_awake(limit)
+                .build()
+                .unwrap();
+            let mut clients: Vec<UnixStream> = (0..4).map(|_| echoed(&runtime)).collect();
+            for round in 0..500_u32 {
+                let message = round.to_ne_bytes();
+                for client in &mut clients {
+                    client.write_all(&message).unwrap();
+                }
+                for client in &mut clients {
+                    let mut answer = [0; 4];
+                    client.read_exact(&mut answer).unwrap();
+                    assert_eq!(answer, message);
+                }
+            }
+        }
+    });
+}
+
+/// The other end of a connection whose bytes a task sends back.
+fn echoed(runtime: &Runtime) -> UnixStream {
+    let (ours, client) = UnixStream::pair().unwrap();
+    drop(runtime.spawn(async move {
+        let mut ours = oneloop::net::UnixStream::from_std(ours).unwrap();
+        let mut buffer = [0; 64];
+        while let Ok(n @ 1..) = ours.read(&mut buffer).await {
+            ours.write_all(&buffer[..n]).await.unwrap();
+        }
+    }));
+    client
+}
+
+#[test]
 fn a_park_hook_that_wakes_a_task_keeps_the_loop_awake() {
     within_deadline(|| {
         let gate = crate::support::Gate::default();
@@ -73,7 +137,7 @@ fn flavors_and_loop_counts() {
         RuntimeFlavor::CurrentThread
     );
     assert_eq!(current_thread().handle().loop_ids().len(), 1);
-    let default = oneloop::runtime::Runtime::new().unwrap();
+    let default = Runtime::new().unwrap();
     let cores = thread::available_parallelism().unwrap().get();
     assert_eq!(default.metrics().num_workers(), cores);
 }

@@ -104,6 +104,10 @@ impl Child {
     /// # Errors
     ///
     /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    ///
+    /// # Cancel safety
+    ///
+    /// The signal is sent at the first poll. [`wait`](Self::wait) still reaps the process.
     pub async fn kill(&mut self) -> io::Result<()> {
         self.start_kill()?;
         self.wait().await?;

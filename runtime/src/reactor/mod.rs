@@ -91,25 +91,29 @@ impl Reactor {
         self.slots.len() == 0
     }
 
-    /// One system call: waits for events, and wakes who waits for them.
-    pub(crate) fn wait(&self, local: &Local, timeout: Option<Duration>) {
+    /// One system call: waits for events, and wakes who waits for them. The number of events, the
+    /// doorbell's left out.
+    pub(crate) fn wait(&self, local: &Local, timeout: Option<Duration>) -> usize {
         let mut events = self.events.take().unwrap_or_else(sys::Events::new);
         let waited = local.remote().poller().wait(&mut events, timeout);
         // epoll_wait(2): EBADF, EFAULT and EINVAL only, each a defect of this program.
         debug_assert!(waited.is_ok(), "waiting for events failed: {waited:?}");
-        if waited.is_ok() {
-            self.dispatch(local, &events);
-        }
+        let count = match waited {
+            Ok(()) => self.dispatch(local, &events),
+            Err(_) => 0,
+        };
         self.events.set(Some(events));
+        count
     }
 
-    fn dispatch(&self, local: &Local, events: &sys::Events) {
+    fn dispatch(&self, local: &Local, events: &sys::Events) -> usize {
         let loop_id = local.id().as_u32();
+        let mut count = 0;
         for (key, bits) in events.iter() {
             if key == DOORBELL_KEY {
                 continue;
             }
-            local.counts.io_events.add(1);
+            count += 1;
             let key = Key::from_u64(key);
             if let Some((to_wake, moved_away)) = self.slots.event(key, bits, loop_id) {
                 to_wake.wake();
@@ -118,6 +122,8 @@ impl Reactor {
                 }
             }
         }
+        local.counts.io_events.add(count as u64);
+        count
     }
 
     pub(crate) fn receive(&self, local: &Local, message: Message) {

@@ -32,9 +32,9 @@ use crate::worker::{self, Local, Remote};
 ///
 /// # Threads
 ///
-/// May be polled, used and dropped on any thread, also on the loops of other runtimes. Polled on a thread that runs no loop (a thread
-/// of the blocking pool with an executor of its own), it is watched by a loop of the runtime that
-/// was current when the source was made.
+/// May be polled, used and dropped on any thread, also on the loops of other runtimes. Polled on a
+/// thread that runs no loop (a thread of the blocking pool with an executor of its own), it is
+/// watched by a loop of the runtime that was current when the source was made.
 pub struct Source<T: AsFd> {
     // None only between `into_inner` and the end of the drop.
     io: Option<T>,

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use super::context::{self, Driving, PolledTask, RunningLoop};
+use super::context::{self, Driving, EnterGuard, PolledTask, RunningLoop};
 use super::shutdown::WorkerExit;
 use super::{Handle, Shared};
 use crate::primitive::atomic::{AtomicBool, Ordering};
@@ -239,8 +239,10 @@ fn start_stand_in(seat: &Arc<Seat>, handle: &Handle) {
     let seat_of_thread = Arc::clone(seat);
     let started = thread::spawn_named(name, stack_size, move || {
         let _exit = WorkerExit::new(&shared);
+        let handle = Handle::from_shared(Arc::clone(&shared));
+        let _entered = EnterGuard::new(handle.clone());
         shared.config.hooks.start();
-        seat_of_thread.stand_in(&Handle::from_shared(Arc::clone(&shared)));
+        seat_of_thread.stand_in(&handle);
         shared.config.hooks.stop();
     });
     if started.is_err() {

@@ -11,6 +11,7 @@ use super::shared::{Hook, Parts};
 use super::shutdown::Workers;
 use super::{Config, Handle, Hooks, Kind, LocalOptions, LocalRuntime, Placement, Runtime, Shared};
 use crate::blocking::Pool;
+use crate::primitive::IS_MODEL;
 use crate::primitive::sync::{Arc, StdArc};
 use crate::primitive::thread;
 use crate::sys::cpus;
@@ -38,6 +39,7 @@ pub struct Builder {
     hooks: Hooks,
     event_interval: u32,
     busy_poll: Option<Duration>,
+    stay_awake: Option<Duration>,
     affinity: Option<Vec<usize>>,
     placement: Placement,
     max_blocking_threads: usize,
@@ -67,6 +69,8 @@ impl Builder {
             hooks: Hooks::default(),
             event_interval: TASKS_PER_TURN,
             busy_poll: None,
+            // A model has no clock that would end it.
+            stay_awake: (!IS_MODEL).then_some(STAY_AWAKE),
             affinity: None,
             placement: Placement::default(),
             max_blocking_threads: BLOCKING_THREADS_MAX,
@@ -131,13 +135,15 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` on each thread of the runtime when it starts.
+    /// Calls `hook` on each thread of the runtime when it starts, inside the runtime's context:
+    /// [`Handle::current`] and [`spawn`](crate::task::spawn) work there.
     pub fn on_thread_start<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
         self.hooks.start = Some(into_hook(hook));
         self
     }
 
-    /// Calls `hook` on each thread of the runtime before it ends.
+    /// Calls `hook` on each thread of the runtime before it ends, inside the runtime's context.
+    /// What it spawns is cancelled unless another loop takes it yet.
     pub fn on_thread_stop<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
         self.hooks.stop = Some(into_hook(hook));
         self
@@ -183,6 +189,17 @@ impl Builder {
     /// message that comes meanwhile need not wake a sleeping core. Default: off; zero is off.
     pub fn busy_poll(&mut self, limit: Duration) -> &mut Self {
         self.busy_poll = (!limit.is_zero()).then_some(limit);
+        self
+    }
+
+    /// Sets how long a loop with several active sources looks for more work before it sleeps,
+    /// letting others on its core run in between. Default: 50 microseconds; zero: it sleeps at
+    /// once.
+    ///
+    /// A loop whose events come one at a time always sleeps at once, and one that looked in vain
+    /// does so less and less often. [`busy_poll`](Self::busy_poll), if set, takes its place.
+    pub fn stay_awake(&mut self, limit: Duration) -> &mut Self {
+        self.stay_awake = (!limit.is_zero()).then_some(limit);
         self
     }
 
@@ -329,6 +346,7 @@ impl Builder {
             hooks: self.hooks.clone(),
             tasks_per_turn: self.event_interval,
             busy_poll: self.busy_poll,
+            stay_awake: self.stay_awake,
             affinity: self.affinity.clone(),
             placement: self.placement,
             sources_end_with_runtime: self.sources_end_with_runtime,
@@ -372,6 +390,7 @@ impl fmt::Debug for Builder {
             .field("worker_threads", &self.worker_threads)
             .field("placement", &self.placement)
             .field("busy_poll", &self.busy_poll)
+            .field("stay_awake", &self.stay_awake)
             .finish_non_exhaustive()
     }
 }
@@ -379,5 +398,7 @@ impl fmt::Debug for Builder {
 /// Tasks polled in one turn, unless the time slice ends before.
 const TASKS_PER_TURN: u32 = 61;
 const BLOCKING_THREADS_MAX: usize = 512;
+/// About what a sleep and a wake-up cost.
+const STAY_AWAKE: Duration = Duration::from_micros(50);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const LOOPS_VARIABLE: &str = "ONELOOP_WORKER_THREADS";

@@ -84,6 +84,7 @@ pub(crate) struct Config {
     pub(crate) hooks: Hooks,
     pub(crate) tasks_per_turn: u32,
     pub(crate) busy_poll: Option<Duration>,
+    pub(crate) stay_awake: Option<Duration>,
     pub(crate) affinity: Option<Vec<usize>>,
     pub(crate) placement: Placement,
     pub(crate) sources_end_with_runtime: bool,
@@ -106,6 +107,7 @@ impl fmt::Debug for Config {
             .field("stack_size", &self.stack_size)
             .field("tasks_per_turn", &self.tasks_per_turn)
             .field("busy_poll", &self.busy_poll)
+            .field("stay_awake", &self.stay_awake)
             .field("affinity", &self.affinity)
             .field("placement", &self.placement)
             .finish_non_exhaustive()

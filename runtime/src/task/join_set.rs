@@ -251,7 +251,12 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Panics
     ///
-    /// If a task panicked, with its payload, or was cancelled.
+    /// If a task panicked, with its payload, or was cancelled. The others are aborted.
+    ///
+    /// # Cancel safety
+    ///
+    /// **Not safe**: the set goes with the future, so the tasks that are left are aborted, and the
+    /// values of those that were done are dropped.
     pub async fn join_all(mut self) -> Vec<T> {
         let mut values = Vec::with_capacity(self.len());
         while let Some(result) = self.join_next().await {

@@ -57,7 +57,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
     }
 }
 
-/// Lets `future` run until `deadline` at most. See [`timeout`].
+/// Lets `future` run until `deadline` at most. See [`timeout`], also about cancel safety.
 ///
 /// # Errors
 ///

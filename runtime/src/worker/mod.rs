@@ -24,6 +24,7 @@ pub mod inbox;
 mod live;
 mod queue;
 mod remote;
+mod stay_awake;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -42,6 +43,7 @@ use crate::runtime::{Handle, Shared, WorkerExit};
 use crate::task::Runnable;
 use crate::time::{self, Timers};
 use queue::RunQueue;
+use stay_awake::StayAwake;
 
 /// What other threads send to a loop.
 #[derive(Debug)]
@@ -69,6 +71,7 @@ pub(crate) struct Local {
     pub(crate) counts: Counts,
     queue: RunQueue,
     live: LiveTasks,
+    stay_awake: StayAwake,
     /// Tasks that gave way: woken after the next look at the descriptors.
     deferred: RefCell<Vec<Waker>>,
     awake_since: Cell<Instant>,
@@ -108,6 +111,7 @@ impl Local {
             counts: Counts::default(),
             queue: RunQueue::default(),
             live: LiveTasks::default(),
+            stay_awake: StayAwake::default(),
             deferred: RefCell::new(Vec::new()),
             awake_since: Cell::new(Instant::now()),
             root_woken: Cell::new(false),
@@ -127,10 +131,6 @@ impl Local {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    pub(crate) fn handle(&self) -> Handle {
-        Handle::from_shared(Arc::clone(&self.shared))
     }
 
     pub(crate) fn is_main(&self) -> bool {
@@ -237,13 +237,18 @@ impl Local {
     /// Looks at the descriptors without waiting.
     fn look(&self) {
         if !self.reactor.is_empty() {
-            self.reactor.wait(self, Some(Duration::ZERO));
+            self.wait(Some(Duration::ZERO));
         }
+    }
+
+    /// The turn's system call.
+    fn wait(&self, timeout: Option<Duration>) {
+        self.stay_awake.had_events(self.reactor.wait(self, timeout));
     }
 
     /// Waits for events, the next timer or the doorbell. False if there was work after all.
     fn sleep(&self) -> bool {
-        if self.busy_poll() {
+        if self.stay_awake() {
             return false;
         }
         let hooks = &self.shared.config.hooks;
@@ -255,7 +260,7 @@ impl Local {
             self.counts.parks.add(1);
             self.count_busy();
             self.publish();
-            self.reactor.wait(self, self.timers.sleep_limit());
+            self.wait(self.timers.sleep_limit());
             self.remote.inbox.awake();
             self.counts.unparks.add(1);
             self.awake_since.set(Instant::now());
@@ -266,21 +271,36 @@ impl Local {
         may_sleep
     }
 
-    /// Keeps looking for the configured time before a sleep. True if work has come.
-    fn busy_poll(&self) -> bool {
-        let Some(limit) = self.shared.config.busy_poll else {
+    /// Looks for work before a sleep, where that was asked for or is likely to pay. True if some has
+    /// come.
+    fn stay_awake(&self) -> bool {
+        let config = &self.shared.config;
+        if let Some(limit) = config.busy_poll {
+            return self.look_for_work(limit, std::hint::spin_loop);
+        }
+        let Some(limit) = config.stay_awake else {
             return false;
         };
+        if !self.stay_awake.is_likely_to_pay() {
+            return false;
+        }
+        // Whoever shares this core goes first: a client, or another loop.
+        let found = self.look_for_work(limit, primitive::thread::yield_now);
+        self.stay_awake.looked(found);
+        found
+    }
+
+    fn look_for_work(&self, limit: Duration, pause: fn()) -> bool {
         let started = Instant::now();
         loop {
-            self.reactor.wait(self, Some(Duration::ZERO));
+            pause();
+            self.wait(Some(Duration::ZERO));
             if self.has_work() || !self.remote.inbox.is_empty() || self.timers.fire_due() > 0 {
                 return true;
             }
             if started.elapsed() >= limit {
                 return false;
             }
-            std::hint::spin_loop();
         }
     }
 
@@ -463,10 +483,10 @@ pub(crate) fn start(
         }
         crate::sys::cpus::sleep_precisely();
         let _exit = WorkerExit::new(&shared);
+        let _entered = EnterGuard::new(Handle::from_shared(Arc::clone(&shared)));
         shared.config.hooks.start();
         {
             let local = Local::new(remote, Arc::clone(&shared), Role::Worker);
-            let _entered = EnterGuard::new(local.handle());
             let _driving = Driving::begin();
             let _running = RunningLoop::enter(&local);
             local.run();
