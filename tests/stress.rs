@@ -320,9 +320,10 @@ fn one_lifetime(numbers: &mut Numbers) -> usize {
                 let mut joins = Vec::new();
                 while !stop.load(Ordering::Relaxed) && joins.len() < 200 {
                     made.made.fetch_add(1, Ordering::Relaxed);
-                    let counted = Arc::clone(&made);
+                    // Made here, so that a future that is never polled counts too.
+                    let counted = CountsDrop(Arc::clone(&made));
                     joins.push(handle.spawn(async move {
-                        let _counted = CountsDrop(counted);
+                        let _counted = counted;
                         task::yield_now().await;
                         std::future::pending::<()>().await;
                     }));
@@ -348,11 +349,10 @@ fn one_lifetime(numbers: &mut Numbers) -> usize {
             cancelled += usize::from(futures_lite::future::block_on(join).is_err());
         }
     }
-    assert_eq!(
-        cancelled,
-        ledger.made.load(Ordering::SeqCst),
-        "every task was told its end"
-    );
+    let made = ledger.made.load(Ordering::SeqCst);
+    assert_eq!(cancelled, made, "every task was told its end");
+    let dropped = ledger.dropped.load(Ordering::SeqCst);
+    assert_eq!(dropped, made, "every future was dropped once");
     cancelled
 }
 
