@@ -21,6 +21,7 @@ use crate::context;
 use crate::primitive::sync::{Arc, Condvar, Mutex};
 use crate::primitive::thread::{self, JoinHandle};
 use crate::runtime::{Handle, Shared};
+use crate::sys::cpus;
 use crate::task::{Runnable, coop};
 use crate::time::Inhibited;
 
@@ -224,7 +225,7 @@ impl fmt::Debug for Pool {
 
 fn start_thread(key: usize, shared: Arc<Shared>, name: String) -> io::Result<JoinHandle<()>> {
     let stack_size = shared.config.stack_size;
-    thread::spawn_named(name, stack_size, move || {
+    let work = move || {
         let handle = Handle::from_shared(Arc::clone(&shared));
         context::join_pool(&shared);
         {
@@ -234,7 +235,8 @@ fn start_thread(key: usize, shared: Arc<Shared>, name: String) -> io::Result<Joi
             shared.config.hooks.stop();
         }
         shared.blocking.end_thread(key);
-    })
+    };
+    cpus::with_default_slack(|| thread::spawn_named(name, stack_size, work))
 }
 
 /// A blocking function as a future of one poll.

@@ -35,6 +35,27 @@ fn the_status_is_that_of_the_process() {
     });
 }
 
+/// Loops ask for exact timers; what they start must not inherit that.
+#[cfg(target_os = "linux")]
+#[test]
+fn regression_children_have_the_default_timer_slack() {
+    within_deadline(|| {
+        let ours = std::fs::read_to_string("/proc/self/timerslack_ns").unwrap();
+        let runtime = two_loops();
+        let child = || shell("cat /proc/self/timerslack_ns").output();
+        let of_task = runtime.block_on(runtime.spawn(async move { child().await.unwrap() }));
+        let of_pool = runtime.block_on(runtime.spawn(async move {
+            let slack = || {
+                let thread = rustix::thread::gettid();
+                std::fs::read_to_string(format!("/proc/{thread}/timerslack_ns")).unwrap()
+            };
+            task::spawn_blocking(slack).await.unwrap()
+        }));
+        let of_task = String::from_utf8(of_task.unwrap().stdout).unwrap();
+        assert_eq!([of_task, of_pool.unwrap()], [ours.clone(), ours]);
+    });
+}
+
 #[test]
 fn bytes_go_through_both_ways() {
     within_deadline(|| {

@@ -24,6 +24,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Command as StdCommand, ExitStatus, Output, Stdio};
 
+use crate::sys::cpus;
+
 pub use child::Child;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout};
 
@@ -213,7 +215,8 @@ impl Command {
     ) -> io::Result<Child> {
         orphans::reap();
         let handle = crate::runtime::Handle::current();
-        Child::new(with(&mut self.std)?, &handle, self.kill_on_drop)
+        let child = cpus::with_default_slack(|| with(&mut self.std))?;
+        Child::new(child, &handle, self.kill_on_drop)
     }
 
     /// Starts the child and waits for its end. Pipes are closed at once.

@@ -23,9 +23,31 @@ pub(crate) fn sleep_precisely() {
     let _ = rustix::thread::set_current_timer_slack(Some(nanosecond));
 }
 
+/// Runs a function that starts a process or a thread, without handing on what
+/// [`sleep_precisely`] set: children inherit the slack, and theirs is not ours to choose.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn with_default_slack<R>(start: impl FnOnce() -> R) -> R {
+    use rustix::thread::{current_timer_slack, set_current_timer_slack};
+    let is_precise = current_timer_slack().is_ok_and(|slack| slack == 1);
+    if is_precise {
+        // As in `sleep_precisely`; none is the thread's default, which it had at its start.
+        let _ = set_current_timer_slack(None);
+    }
+    let started = start();
+    if is_precise {
+        sleep_precisely();
+    }
+    started
+}
+
 /// Nothing: this system adds no slack, or has no way to say so.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn sleep_precisely() {}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn with_default_slack<R>(start: impl FnOnce() -> R) -> R {
+    start()
+}
 
 /// Pins the calling thread to one core.
 #[cfg(any(target_os = "linux", target_os = "android"))]
