@@ -52,7 +52,7 @@ pub use bind::{Listeners, RESCUE_INTERVAL, Stopper};
 pub use group::LoopCounts;
 pub use loop_listener::{LoopListener, Occupancy};
 pub use movable::Movable;
-pub use policy::{AcceptPolicy, Candidate, STUCK_AFTER};
+pub use policy::{AcceptPolicy, Candidate, Choose, STUCK_AFTER};
 pub use rebalance::Rebalance;
 pub use serve::Serving;
 

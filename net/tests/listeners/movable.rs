@@ -217,7 +217,12 @@ async fn moves_within(options: Rebalance, time: Duration) -> u64 {
     sleep(time).await;
     let (out, _) = moved(&serving.counts());
     stop.store(true, SeqCst);
-    let join = move || clients.into_iter().map(|it| it.join().unwrap()).sum::<u64>();
+    let join = move || {
+        clients
+            .into_iter()
+            .map(|it| it.join().unwrap())
+            .sum::<u64>()
+    };
     spawn_blocking(join).await.unwrap();
     out
 }
