@@ -49,6 +49,7 @@ pub struct Listeners {
     sockets: Vec<Arc<net::TcpListener>>,
     policy: AcceptPolicy,
     rescue_interval: Duration,
+    backlog: u32,
     pub(super) rebalance: Rebalance,
     lingers: bool,
 }
@@ -115,6 +116,7 @@ impl Listeners {
             sockets: sockets.into_iter().map(Arc::new).collect(),
             policy,
             rescue_interval: RESCUE_INTERVAL,
+            backlog: TcpListener::DEFAULT_BACKLOG,
             rebalance: Rebalance::new(),
             lingers: false,
         }
@@ -139,6 +141,8 @@ impl Listeners {
         let balanced = Self::new(handle, vec![listener], AcceptPolicy::LeastLoaded);
         Ok(Self {
             lingers,
+            // Whatever it was given: the system has no larger limit by far.
+            backlog: u32::from(u16::MAX),
             ..balanced
         })
     }
@@ -160,7 +164,7 @@ impl Listeners {
         for socket in &self.sockets {
             listen(socket.as_fd(), backlog)?;
         }
-        Ok(self)
+        Ok(Self { backlog, ..self })
     }
 
     /// Sets how often each loop looks for connections that wait for a loop that stands still.
@@ -213,6 +217,8 @@ impl Listeners {
             handle: self.handle.clone(),
             policy: self.policy,
             rescue_interval: self.rescue_interval,
+            // Linux lets one more in than the backlog says.
+            drain_max: self.backlog.saturating_add(1),
             desks: loop_ids.into_iter().map(Desk::new).collect(),
             turn: AtomicUsize::new(0),
             lingers: self.lingers,
@@ -248,7 +254,8 @@ pub struct Stopper {
 
 impl Stopper {
     /// Ends the accepting: each loop takes what waits in the kernel's queue and for itself, and then
-    /// closes its socket. A client that connects in the moment between is reset.
+    /// closes its socket. A client that connects in the moment between is reset; a flood of them
+    /// does not hold the end up, since no more is taken than the queue may have held.
     ///
     /// # Threads
     ///

@@ -28,6 +28,9 @@ pub(super) struct Group {
     pub(super) desks: Vec<Desk>,
     /// Counts the choices of `RoundRobin`.
     pub(super) turn: AtomicUsize,
+    /// Connections that may have waited in the kernel's queue when a stop was asked for. What is
+    /// behind them came later.
+    pub(super) drain_max: u32,
     /// Accepted sockets inherit a linger time above zero.
     pub(super) lingers: bool,
 }

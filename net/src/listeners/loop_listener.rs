@@ -59,6 +59,8 @@ pub struct LoopListener {
     /// Runs while connections of other loops may need help.
     rescue: Option<Pin<Box<Sleep>>>,
     random: u32,
+    /// Connections taken out of the kernel's queue since the stop.
+    drained: u32,
     /// Filled anew for each choice that looks at all loops.
     candidates: Vec<Candidate>,
 }
@@ -83,6 +85,7 @@ impl LoopListener {
             is_shared,
             rescue: None,
             random: u32::try_from(index).unwrap_or(0).wrapping_mul(0x9E37_79B9) | 1,
+            drained: 0,
             candidates: Vec::new(),
         })
     }
@@ -135,21 +138,25 @@ impl LoopListener {
                 return Poll::Ready(Err(super::stopped()));
             };
             let coop = ready!(coop::poll_proceed(cx));
-            let mail = self.desk().mailbox.poll_take(cx);
-            if let Poll::Ready(Mail::Item(socket)) = mail {
-                coop.made_progress();
-                return Poll::Ready(self.welcome(socket));
-            }
-            drop(coop);
-            let connection = match mail {
-                Poll::Ready(_) => match acceptor.accept_rest(sys::accept) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let connection = match self.desk().mailbox.poll_take(cx) {
+                Poll::Ready(Mail::Item(socket)) => {
+                    coop.made_progress();
+                    return Poll::Ready(self.welcome(socket));
+                }
+                Poll::Ready(Mail::Stop) => match self.accept_rest(acceptor) {
+                    Some(rest) => {
+                        self.drained += 1;
+                        Poll::Ready(rest)
+                    }
+                    None => {
                         self.close_if_empty();
                         continue;
                     }
-                    rest => Poll::Ready(rest),
                 },
-                Poll::Pending => acceptor.poll_accept(cx, sys::accept),
+                Poll::Pending => {
+                    drop(coop);
+                    acceptor.poll_accept(cx, sys::accept)
+                }
             };
             self.publish_errors();
             match connection {
@@ -194,6 +201,21 @@ impl LoopListener {
         let stream = TcpStream::register(Descriptor::with_linger(stream, self.group.lingers))?;
         stream.assume_readable();
         Ok((stream, peer))
+    }
+
+    /// What still waits in the kernel's queue after a stop. None if that is nothing, or if it came
+    /// after the stop.
+    fn accept_rest(
+        &self,
+        acceptor: &Acceptor<Arc<net::TcpListener>>,
+    ) -> Option<io::Result<Socket>> {
+        if self.drained >= self.group.drain_max {
+            return None;
+        }
+        match acceptor.accept_rest(sys::accept) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            rest => Some(rest),
+        }
     }
 
     /// Ends the accepting, unless something has arrived meanwhile.

@@ -15,8 +15,8 @@
 //! ```
 //!
 //! `mailbox` what loops leave for each other; `policy` which loop serves; `group` what they share
-//! and count; `loop_listener` accepting; `bind` and `serve` what an application calls; `movable`
-//! and `rebalance` live connections that change loops.
+//! and count; `loop_listener` accepting; `bind` and `serve` what an application calls; `movable`,
+//! `floor` and `rebalance` live connections that change loops.
 //!
 //! # Invariants
 //! - Every queue has a limit: the kernel's the backlog, a mailbox 1,024 sockets.
@@ -40,6 +40,7 @@
 //! that does not end ([`STUCK_AFTER`]), and the others take over what waits.
 
 mod bind;
+mod floor;
 mod group;
 mod loop_listener;
 mod mailbox;

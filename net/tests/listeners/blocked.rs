@@ -141,7 +141,7 @@ fn loop_that_keeps_the_news_to_itself_does_not_hold_up_the_queue() {
         let listeners = TcpListener::bind_balanced(address).await.unwrap();
         let address = listeners.local_addr().unwrap();
         let (mut parts, _stopper) = listeners.into_parts().unwrap();
-        // Both are registered with their loops; then the second one accepts no more.
+        // Both are registered with their loops; then the first one accepts no more.
         for _ in 0..2 {
             let mut part = parts.remove(0);
             let registered = spawn_on(part.loop_id(), move || async move {
@@ -152,8 +152,9 @@ fn loop_that_keeps_the_news_to_itself_does_not_hold_up_the_queue() {
             });
             parts.push(registered.await.unwrap());
         }
-        let idle = parts.pop().unwrap();
-        let mut part = parts.pop().unwrap();
+        // The kernel wakes the one first that has waited longest.
+        let idle = parts.remove(0);
+        let mut part = parts.remove(0);
         let accepting = spawn_on(part.loop_id(), move || async move {
             let mut accepted = Vec::new();
             for _ in 0..20 {
