@@ -149,6 +149,7 @@ where
 
     /// Serves a connection until it ends or another loop has taken it.
     async fn serve(self: Rc<Self>, mut arrival: Arrival<S>) {
+        let _occupancy = Occupancy::new(&self.group, self.index);
         loop {
             // The runtime shuts down if this fails: the connection ends with it.
             let Ok(stream) = arrival.stream.attach() else {
@@ -255,11 +256,10 @@ where
     }
 }
 
-/// A connection's place in its loop's table, and its count there.
+/// A connection's place in its loop's table.
 struct Seated<'a, S> {
     seats: &'a RefCell<BTreeMap<u64, Rc<Seat<S>>>>,
     number: u64,
-    _occupancy: Occupancy,
 }
 
 impl<'a, S> Seated<'a, S> {
@@ -270,7 +270,6 @@ impl<'a, S> Seated<'a, S> {
         Self {
             seats: &floor.seats,
             number,
-            _occupancy: Occupancy::new(&floor.group, floor.index),
         }
     }
 }

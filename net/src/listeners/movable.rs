@@ -121,7 +121,7 @@ impl Listeners {
     /// As [`serve`](Self::serve), for connections that may change loops: `handler` is called when a
     /// connection is new, and again on another loop after a move. See [`Movable::checkpoint`].
     ///
-    /// Every loop compares its load with the others' as [`Rebalance`] says, and gives connections
+    /// Every loop compares its load with the others' as [`Rebalance`](super::Rebalance) says, and gives connections
     /// away if it has clearly more to do. It costs two looks at the clock for each poll of a
     /// handler.
     ///

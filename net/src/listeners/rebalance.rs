@@ -38,9 +38,10 @@ impl Rebalance {
         }
     }
 
-    /// How often a loop compares itself with the others. Default: 250 ms; at least 10 ms.
+    /// How often a loop compares itself with the others. Default: 250 ms; between 10 ms
+    /// and an hour.
     pub fn with_interval(self, interval: Duration) -> Self {
-        let interval = interval.max(INTERVAL_MIN);
+        let interval = interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
         Self { interval, ..self }
     }
 
@@ -162,6 +163,7 @@ impl Budget {
 
 const MOVE: u128 = Duration::from_secs(1).as_nanos();
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
+const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

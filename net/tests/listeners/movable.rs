@@ -370,7 +370,10 @@ fn connection_goes_on_where_it_is_after_a_stop() {
         };
         let sent = spawn_blocking(join).await.unwrap();
         assert_eq!(sent, served.iter().map(|it| it.load(SeqCst)).sum());
-        let (out, arrived) = moved(&stopper.counts());
+        let counts = stopper.counts();
+        let (out, arrived) = moved(&counts);
         assert_eq!(out, arrived);
+        // A move that was refused begins no new connection.
+        assert_eq!(counts[0].served + counts[1].served, HEAVY as u64);
     });
 }

@@ -1,14 +1,10 @@
 //! Which loop serves: shares, policies, bursts.
 
-use std::io::Read;
 use std::net::{self, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use oneloop_net::listeners::{AcceptPolicy, Candidate, Listeners, LoopCounts, Serving};
 use oneloop_net::{TcpListener, TcpSocket};
-use oneloop_runtime::runtime::Handle;
 use oneloop_runtime::task::spawn_blocking;
 
 use crate::support::run_on;
@@ -136,30 +132,6 @@ fn burst_before_serving_is_served() {
             }
         });
     }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn connection_wakes_one_loop_and_not_all() {
-    let runtime = loops(4);
-    run_on(&runtime, async {
-        let listeners = balanced(AcceptPolicy::LeastLoaded).await;
-        // Nothing but the listener is ever watched.
-        let serving = listeners.serve(async |_stream, _peer| {}).unwrap();
-        let address = serving.local_addr();
-        let connect = move |_| {
-            let mut client = net::TcpStream::connect(address).unwrap();
-            // The end of the connection: it has been served.
-            assert_eq!(client.read(&mut [0]).unwrap(), 0);
-            // Time for the others to show that they were woken too.
-            thread::sleep(Duration::from_millis(3));
-        };
-        let clients = move || (0..100).for_each(connect);
-        spawn_blocking(clients).await.unwrap();
-        let metrics = Handle::current().metrics();
-        let events: u64 = metrics.loops().iter().map(|it| it.io_events).sum();
-        assert!(events < 200, "{events} events for 100 connections");
-    });
 }
 
 /// Connects from a given address of this machine.
