@@ -295,6 +295,8 @@ impl Local {
     }
 
     fn look_for_work(&self, limit: Duration, pause: fn()) -> bool {
+        // It does not stand still: others may send it work.
+        self.remote.published.set_turn_began(None);
         let started = Instant::now();
         loop {
             pause();
