@@ -12,75 +12,48 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use common::Options;
+use oneloop::net::listeners::Serving;
 use oneloop::net::{TcpListener, TcpStream};
 
 fn main() {
     let options = Options::from_arguments("echo_per_loop", 7777);
     let runtime = options.runtime();
-    let loops = runtime.handle().loop_ids();
-    let listeners = match runtime.block_on(bind_all(options.addr, loops.len())) {
-        Ok(listeners) => listeners,
+    let loops = runtime.handle().loop_ids().len();
+    let serving = match runtime.block_on(serve(options.addr)) {
+        Ok(serving) => serving,
         Err(error) => common::fail(&format!(
             "echo_per_loop: cannot listen on {}: {error}",
             options.addr
         )),
     };
-    let addr = listeners[0]
-        .local_addr()
-        .expect("a bound socket has an address");
+    let addr = serving.local_addr();
     println!(
-        "echo on {addr} with a listener on each of {} loops; try: nc {} {}",
-        loops.len(),
+        "echo on {addr} with a listener on each of {loops} loops; try: nc {} {}",
         addr.ip(),
         addr.port()
     );
-    let mut servers = Vec::new();
-    for (loop_id, listener) in loops.into_iter().zip(listeners) {
-        servers.push(runtime.handle().spawn_on(loop_id, move || serve(listener)));
-    }
     if let Some(time) = options.bench {
         if let Err(error) = common::drive::drive(&options, addr, time) {
             common::fail(&format!("echo_per_loop: the drive failed: {error}"));
         }
         return;
     }
-    for server in servers {
-        if let Ok(Err(error)) = runtime.block_on(server) {
-            common::fail(&format!("echo_per_loop: {error}"));
-        }
+    if let Err(error) = runtime.block_on(serving.join()) {
+        common::fail(&format!("echo_per_loop: {error}"));
     }
 }
 
-/// One listener for each loop. The first finds the port, if the system is to choose it.
-async fn bind_all(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
-    let first = TcpListener::bind_reuse_port(addr).await?;
-    let addr = first.local_addr()?;
-    let mut listeners = vec![first];
-    while listeners.len() < count {
-        listeners.push(TcpListener::bind_reuse_port(addr).await?);
-    }
-    Ok(listeners)
-}
-
-async fn serve(listener: TcpListener) -> io::Result<()> {
-    // Plain memory of this loop: no other thread can see it.
-    let connections = Rc::new(Cell::new(0_u64));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let connections = Rc::clone(&connections);
-        connections.set(connections.get() + 1);
-        drop(oneloop::spawn_local(async move {
-            // An error ends this connection; its peer knows already.
-            let _ = echo(stream).await;
-            connections.set(connections.get() - 1);
-        }));
-    }
+async fn serve(addr: SocketAddr) -> io::Result<Serving> {
+    let listeners = TcpListener::bind_per_loop(addr).await?;
+    // Made, polled and dropped on one loop: its future may hold what is not `Send`.
+    listeners.serve(async |stream: TcpStream, _peer| {
+        // An error ends this connection; its peer knows already.
+        let _ = echo(stream).await;
+    })
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

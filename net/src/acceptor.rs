@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
-use oneloop_runtime::io::{Direction, Interest, Source};
+use oneloop_runtime::io::{Direction, Interest, Ready, Source};
 use oneloop_runtime::time::sleep;
 
 use crate::faults::Faults;
@@ -37,6 +37,21 @@ impl<L: AsFd> Acceptor<L> {
             io: Source::new(listener)?,
             faults: Faults::default(),
         })
+    }
+
+    /// For a listening socket that an acceptor on each of several loops uses: see
+    /// [`Source::exclusive`].
+    #[track_caller]
+    pub(crate) fn exclusive(listener: L) -> io::Result<Self> {
+        Ok(Self {
+            io: Source::exclusive(listener)?,
+            faults: Faults::default(),
+        })
+    }
+
+    /// Has the next poll look at the queue, whatever was heard of it.
+    pub(crate) fn assume_ready(&self) {
+        self.io.assume_ready(Ready::READABLE);
     }
 
     pub(crate) fn get_ref(&self) -> &L {
@@ -90,6 +105,21 @@ impl<L: AsFd> Acceptor<L> {
                 Err(error) => self.faults.start_pause(self.faults.pause_after(error)?),
             }
         }
+    }
+
+    /// Accepts what is left in the queue of a listener that is about to end. Clients that went
+    /// away are passed over.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is left; otherwise that of accept(2), a shortage included.
+    pub(crate) fn accept_rest<C>(
+        &self,
+        accept: fn(BorrowedFd<'_>) -> io::Result<C>,
+    ) -> io::Result<C> {
+        let attempt = |listener: &L| accept(listener.as_fd());
+        self.faults
+            .skip_lost(|| self.io.try_io(Interest::READABLE, attempt))
     }
 
     /// Accepts if a connection is there, and hides no error.

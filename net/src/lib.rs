@@ -42,6 +42,7 @@ mod datagram;
 mod faults;
 #[cfg(feature = "futures-io")]
 mod futures_io;
+pub mod listeners;
 mod lookup;
 mod stream;
 mod sys;
@@ -50,6 +51,8 @@ mod udp;
 pub mod unix;
 
 pub use addr::ToSocketAddrs;
+#[doc(inline)]
+pub use listeners::{AcceptPolicy, Listeners};
 pub use lookup::lookup_host;
 #[doc(inline)]
 pub use tcp::{TcpListener, TcpSocket, TcpStream};

@@ -1,7 +1,9 @@
 //! On which loop a task lives.
 
 use std::collections::HashMap;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use oneloop::runtime::{Builder, Placement, Runtime};
 use oneloop::task;
@@ -110,5 +112,40 @@ fn spawns_from_outside_use_every_loop() {
             *counts.entry(runtime.block_on(place).unwrap()).or_insert(0) += 1;
         }
         assert_eq!(counts.len(), 4, "{counts:?}");
+    });
+}
+
+#[test]
+fn load_tells_a_loop_that_stands_still_from_one_that_sleeps() {
+    within_deadline(|| {
+        let runtime = runtime(2, Placement::Adaptive);
+        let handle = runtime.handle();
+        let [blocked, asleep] = handle.loop_ids()[..] else {
+            panic!("two loops")
+        };
+        let (begun, has_begun) = mpsc::channel();
+        let (release, is_released) = mpsc::channel();
+        let blocking = handle.spawn_on(blocked, move || async move {
+            begun.send(()).unwrap();
+            is_released.recv().unwrap();
+        });
+        has_begun.recv().unwrap();
+        let load = |number| handle.loop_load(number).unwrap();
+        let before = load(0);
+        while load(0).turn < Duration::from_millis(20) {
+            thread::yield_now();
+        }
+        // The turn has not ended, and all of it counts as busy already.
+        let grown = load(0).busy - before.busy;
+        assert!(grown >= Duration::from_millis(15), "{grown:?}");
+        assert_eq!((load(0).id, load(0).tasks), (blocked, 1));
+        assert_eq!((load(1).id, load(1).tasks), (asleep, 0));
+        assert_eq!(load(1).turn, Duration::ZERO);
+        assert!(handle.loop_load(2).is_none());
+        release.send(()).unwrap();
+        runtime.block_on(blocking).unwrap();
+        while load(0).turn > Duration::ZERO {
+            thread::yield_now();
+        }
     });
 }

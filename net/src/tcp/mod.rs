@@ -10,7 +10,8 @@
 //!                                                        +------------------------+
 //! ```
 
-mod descriptor;
+pub(crate) mod descriptor;
+mod detached;
 mod halves;
 mod listener;
 mod options;
@@ -18,6 +19,7 @@ mod socket;
 mod stream;
 mod transfer;
 
+pub use detached::Detached;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use listener::TcpListener;
 pub use socket::TcpSocket;

@@ -126,14 +126,14 @@ impl TcpStream {
     }
 
     #[track_caller]
-    pub(super) fn register(descriptor: Descriptor) -> io::Result<Self> {
+    pub(crate) fn register(descriptor: Descriptor) -> io::Result<Self> {
         Ok(Self {
             io: Source::new(descriptor)?,
         })
     }
 
     /// A client that speaks first has often done so when its connection is accepted.
-    pub(super) fn assume_readable(&self) {
+    pub(crate) fn assume_readable(&self) {
         self.io.assume_ready(Ready::READABLE);
     }
 

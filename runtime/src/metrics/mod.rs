@@ -59,6 +59,8 @@ pub(crate) struct Published {
     parks: Counter,
     unparks: Counter,
     busy_ns: Counter,
+    /// When the turn began that goes on, in nanoseconds of the runtime's age. 0: it sleeps.
+    turn_began_ns: Counter,
     local_wakes: Counter,
     messages: Counter,
     source_moves: Counter,
@@ -72,6 +74,26 @@ impl Published {
 
     pub(crate) fn set_live_tasks(&self, count: usize) {
         self.live_tasks.store(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn publish_busy(&self, counts: &Counts) {
+        self.busy_ns.store(counts.busy_ns.get(), Ordering::Relaxed);
+    }
+
+    /// The age of the runtime at which the present turn began. None when the loop goes to sleep.
+    pub(crate) fn set_turn_began(&self, age: Option<Duration>) {
+        let began = age.map_or(0, |age| nanoseconds(age).max(1));
+        self.turn_began_ns.store(began, Ordering::Relaxed);
+    }
+
+    /// The time in which the loop did not sleep up to now, and how much of it is the present turn.
+    pub(crate) fn busy_at(&self, age: Duration) -> (Duration, Duration) {
+        let before = Duration::from_nanos(self.busy_ns.load(Ordering::Relaxed));
+        let turn = match self.turn_began_ns.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            began => age.saturating_sub(Duration::from_nanos(began)),
+        };
+        (before + turn, turn)
     }
 
     pub(crate) fn publish(&self, counts: &Counts, sources: usize, timers: usize) {
@@ -128,6 +150,10 @@ impl Published {
             io_events: read(&self.io_events),
         }
     }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The state of one loop, at most one turn old. Counters only grow.

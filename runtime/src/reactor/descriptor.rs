@@ -21,11 +21,21 @@ use crate::worker::{LoopId, Remote};
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     fd: RawFd,
-    /// Whether its source goes on after its runtime even if the runtime's others end.
-    outlives_runtime: bool,
+    kind: Kind,
     pub(crate) readiness: Readiness,
     pub(crate) homes: Homes,
     places: Mutex<Places>,
+}
+
+/// How a descriptor is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// In both directions, while its runtime lasts.
+    OfRuntime,
+    /// In both directions; it goes on after its runtime even if the runtime's others end.
+    OutlivesRuntime,
+    /// For input alone, beside sources of other loops: one of those that sleep is woken.
+    Exclusive,
 }
 
 /// The loops where the descriptor is registered: nearly always none or one.
@@ -49,7 +59,7 @@ pub(crate) struct Place {
 pub(crate) struct SourceIsGone;
 
 impl Descriptor {
-    pub(crate) fn new(fd: RawFd, outlives_runtime: bool) -> Self {
+    pub(crate) fn new(fd: RawFd, kind: Kind) -> Self {
         let places = Places {
             open: true,
             first: None,
@@ -58,7 +68,7 @@ impl Descriptor {
         };
         Self {
             fd,
-            outlives_runtime,
+            kind,
             readiness: Readiness::new(),
             homes: Homes::new(),
             places: Mutex::new(places),
@@ -67,7 +77,7 @@ impl Descriptor {
 
     /// Whether no loop may watch it any more, because its runtime has shut down.
     pub(crate) fn has_ended_with(&self, runtime: &Handle) -> bool {
-        !self.outlives_runtime && runtime.has_ended_its_sources()
+        self.kind != Kind::OutlivesRuntime && runtime.has_ended_its_sources()
     }
 
     /// The key of the slot at this loop, registering it if it has none there. `new_key` makes a
@@ -87,7 +97,10 @@ impl Descriptor {
         let key = new_key();
         // SAFETY: the list is open, so the source has not closed its descriptor.
         let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
-        remote.poller().add(fd, key.as_u64())?;
+        match self.kind {
+            Kind::Exclusive => remote.poller().add_exclusive(fd, key.as_u64())?,
+            Kind::OfRuntime | Kind::OutlivesRuntime => remote.poller().add(fd, key.as_u64())?,
+        }
         places.push(Place {
             remote: Arc::clone(remote),
             key,

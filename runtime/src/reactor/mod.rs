@@ -36,7 +36,7 @@ use std::io;
 use std::task::Waker;
 use std::time::Duration;
 
-pub(crate) use descriptor::Descriptor;
+pub(crate) use descriptor::{Descriptor, Kind};
 pub use interest::{Interest, Ready};
 pub use slots::Direction;
 pub(crate) use slots::{ForeignWaiter, Key, WaiterNumber};

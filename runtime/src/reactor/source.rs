@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use super::readiness::{ERROR, PRIORITY, READABLE, Seen, WRITABLE};
 use super::ready_future::ReadyFuture;
-use super::{Descriptor, Direction, ForeignWaiter, Interest, Message, Ready};
+use super::{Descriptor, Direction, ForeignWaiter, Interest, Kind, Message, Ready};
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::{Handle, runtime_is_gone};
@@ -78,7 +78,26 @@ impl<T: AsFd> Source<T> {
     /// Outside a runtime.
     #[track_caller]
     pub fn new(io: T) -> io::Result<Self> {
-        Ok(Self::with_handle(io, Handle::current(), false))
+        Ok(Self::with_kind(io, Handle::current(), Kind::OfRuntime))
+    }
+
+    /// As [`new`](Self::new), for a listening socket that a source on each of several loops
+    /// watches: a new connection wakes one loop that sleeps (`EPOLLEXCLUSIVE`) where the system
+    /// can do that, and all of them elsewhere. Only input is watched.
+    ///
+    /// A loop that is woken and then does not accept keeps the news to itself: who uses this looks
+    /// at the queue from time to time, on another loop.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn exclusive(io: T) -> io::Result<Self> {
+        Ok(Self::with_kind(io, Handle::current(), Kind::Exclusive))
     }
 
     /// As [`new`](Self::new), for what belongs to the process and not to the runtime, such as a
@@ -86,11 +105,11 @@ impl<T: AsFd> Source<T> {
     #[cfg(not(loom))]
     #[track_caller]
     pub(crate) fn outliving(io: T) -> Self {
-        Self::with_handle(io, Handle::current(), true)
+        Self::with_kind(io, Handle::current(), Kind::OutlivesRuntime)
     }
 
-    fn with_handle(io: T, handle: Handle, outlives_runtime: bool) -> Self {
-        let descriptor = Descriptor::new(io.as_fd().as_raw_fd(), outlives_runtime);
+    fn with_kind(io: T, handle: Handle, kind: Kind) -> Self {
+        let descriptor = Descriptor::new(io.as_fd().as_raw_fd(), kind);
         Self {
             io: Some(io),
             descriptor: Arc::new(descriptor),

@@ -41,6 +41,10 @@ impl Poller {
         Ok(())
     }
 
+    pub(crate) fn add_exclusive(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        self.add(fd, key)
+    }
+
     pub(crate) fn delete(&self, _fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(())
     }

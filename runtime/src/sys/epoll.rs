@@ -49,6 +49,13 @@ impl Poller {
         )?)
     }
 
+    pub(crate) fn add_exclusive(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        // epoll_ctl(2): nothing but these may stand beside EPOLLEXCLUSIVE.
+        let flags = EventFlags::IN | EventFlags::ET | EventFlags::EXCLUSIVE;
+        let data = EventData::new_u64(key);
+        Ok(epoll::add(&self.poller, fd, data, flags)?)
+    }
+
     pub(crate) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(epoll::delete(&self.poller, fd)?)
     }
@@ -85,7 +92,7 @@ pub(crate) struct Events {
 }
 
 // SAFETY: `list`, the only field, holds a pointer in its union of user data, and what stands there
-// is always a key, a number: `Poller::add` writes nothing else.
+// is always a key, a number: `Poller::add` and `add_exclusive` write nothing else.
 unsafe impl Send for Events {}
 
 impl Events {

@@ -5,6 +5,8 @@
 //! A back end provides
 //! - `Poller::new`, and `add`/`delete` of a descriptor for both directions, edge-triggered, with a
 //!   key of 64 bits that comes back with each event; any thread, no allocation;
+//! - `Poller::add_exclusive`: the same for input alone, of a descriptor that stands in several
+//!   pollers: where the system can do it, it wakes one that sleeps in `wait`, and not all;
 //! - `Poller::ring`: ends the current or the next `wait`; any thread;
 //! - `Poller::wait`: fills `Events`, at most [`EVENTS_PER_WAIT_MAX`] at a time, in one system call
 //!   where the system has such a call; `None` waits without limit;

@@ -38,6 +38,11 @@ impl Poller {
         }
     }
 
+    /// kqueue(2) has no such thing: every loop hears of every connection.
+    pub(crate) fn add_exclusive(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        self.add(fd, key)
+    }
+
     pub(crate) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.poller.delete(fd)
     }

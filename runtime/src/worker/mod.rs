@@ -198,6 +198,7 @@ impl Local {
             return;
         };
         let started = Instant::now();
+        self.publish_turn(started);
         let mut polled = 0;
         loop {
             runnable.run();
@@ -258,12 +259,15 @@ impl Local {
         let may_sleep = !self.has_work() && self.remote.inbox.prepare_sleep();
         if may_sleep {
             self.counts.parks.add(1);
-            self.count_busy();
+            self.count_busy(Instant::now());
+            self.remote.published.set_turn_began(None);
             self.publish();
             self.wait(self.timers.sleep_limit());
             self.remote.inbox.awake();
             self.counts.unparks.add(1);
-            self.awake_since.set(Instant::now());
+            let now = Instant::now();
+            self.awake_since.set(now);
+            self.publish_turn(now);
             let has_work = || self.has_work() || !self.remote.inbox.is_empty();
             self.timers.auto_advance(has_work);
         }
@@ -291,6 +295,8 @@ impl Local {
     }
 
     fn look_for_work(&self, limit: Duration, pause: fn()) -> bool {
+        // It does not stand still: others may send it work.
+        self.remote.published.set_turn_began(None);
         let started = Instant::now();
         loop {
             pause();
@@ -315,9 +321,17 @@ impl Local {
         }
     }
 
+    /// Tells the others since when this turn lasts, and what was before it.
+    fn publish_turn(&self, began: Instant) {
+        self.count_busy(began);
+        let since_start = began.saturating_duration_since(self.shared.started);
+        let published = &self.remote.published;
+        published.publish_busy(&self.counts);
+        published.set_turn_began(Some(since_start));
+    }
+
     /// Adds the time since the last sleep, or the last call.
-    fn count_busy(&self) {
-        let now = Instant::now();
+    fn count_busy(&self, now: Instant) {
         let busy = now.saturating_duration_since(self.awake_since.replace(now));
         self.counts
             .busy_ns
@@ -448,7 +462,8 @@ impl Local {
         self.wake_deferred();
         self.timers.clear_on_exit();
         self.reactor.close(self);
-        self.count_busy();
+        self.count_busy(Instant::now());
+        self.remote.published.set_turn_began(None);
         self.publish();
     }
 }

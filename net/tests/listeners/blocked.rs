@@ -1,0 +1,172 @@
+//! A loop that a task blocks holds up nobody who connects.
+
+use std::io;
+use std::net::{self, Ipv4Addr};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use oneloop_net::TcpListener;
+use oneloop_net::listeners::AcceptPolicy;
+use oneloop_runtime::runtime::Handle;
+use oneloop_runtime::task::{spawn_blocking, spawn_on};
+
+use crate::support::run_on;
+use crate::{ask, loops, tell_loop};
+
+const BLOCKED: Duration = Duration::from_secs(2);
+const ANSWERED: Duration = Duration::from_millis(500);
+
+/// Blocks a loop for `BLOCKED` by a task that does not give way. Returns when it has begun.
+async fn block(number: usize) {
+    let (begun, has_begun) = mpsc::channel();
+    let loop_id = Handle::current().loop_ids()[number];
+    drop(spawn_on(loop_id, move || async move {
+        begun.send(()).unwrap();
+        thread::sleep(BLOCKED);
+    }));
+    spawn_blocking(move || has_begun.recv().unwrap())
+        .await
+        .unwrap();
+}
+
+/// Connects and asks 200 times, and gives the loops that answered.
+fn two_hundred_clients(address: net::SocketAddr) -> Vec<usize> {
+    let mut clients = Vec::new();
+    for number in 0..200 {
+        let began = Instant::now();
+        let mut client = net::TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(10 * ANSWERED)).unwrap();
+        let answered_by = ask(&mut client);
+        let time = began.elapsed();
+        assert!(time < ANSWERED, "client {number} waited {time:?}");
+        clients.push((client, answered_by));
+    }
+    clients.into_iter().map(|(_, by)| by).collect()
+}
+
+#[test]
+fn new_connections_are_served_by_the_loops_that_are_not_blocked() {
+    for (count, policy) in [
+        (2, AcceptPolicy::LeastLoaded),
+        (2, AcceptPolicy::RoundRobin),
+        (4, AcceptPolicy::LeastConnections),
+    ] {
+        let runtime = loops(count);
+        for blocked in [0, count - 1] {
+            run_on(&runtime, async {
+                let address = (Ipv4Addr::LOCALHOST, 0);
+                let listeners = TcpListener::bind_balanced(address).await.unwrap();
+                let serving = listeners
+                    .with_policy(policy.clone())
+                    .serve(tell_loop)
+                    .unwrap();
+                let address = serving.local_addr();
+                // Every loop accepts and waits before one of them is blocked.
+                spawn_blocking(move || two_hundred_clients(address))
+                    .await
+                    .unwrap();
+                block(blocked).await;
+                let began = Instant::now();
+                let by = spawn_blocking(move || two_hundred_clients(address))
+                    .await
+                    .unwrap();
+                assert!(
+                    began.elapsed() < BLOCKED,
+                    "the loop was not blocked any more"
+                );
+                // Those of the first milliseconds may have been meant for it and were rescued.
+                assert!(!by.contains(&blocked), "{policy:?}: {by:?}");
+                serving.stop();
+                serving.join().await.unwrap();
+            });
+        }
+    }
+}
+
+#[test]
+fn what_waits_for_a_loop_that_stands_still_is_rescued() {
+    let runtime = loops(2);
+    run_on(&runtime, async {
+        let address = (Ipv4Addr::LOCALHOST, 0);
+        let listeners = TcpListener::bind_balanced(address).await.unwrap();
+        let listeners = listeners
+            .with_policy(AcceptPolicy::RoundRobin)
+            .with_rescue_interval(Duration::from_millis(20));
+        let address = listeners.local_addr().unwrap();
+        let (mut parts, stopper) = listeners.into_parts().unwrap();
+        // Nobody reads what is put there for loop 1.
+        let unread = parts.pop().unwrap();
+        let mut part = parts.pop().unwrap();
+        let clients: Vec<_> = (0..4)
+            .map(|_| net::TcpStream::connect(address).unwrap())
+            .collect();
+        let loop_id = part.loop_id();
+        let first_two = spawn_on(loop_id, move || async move {
+            let streams = [part.accept().await.unwrap(), part.accept().await.unwrap()];
+            (part, streams)
+        });
+        let (mut part, own) = first_two.await.unwrap();
+        // One more look at the kernel's queue, so that all four are on their way.
+        let look = spawn_on(loop_id, move || async move {
+            let waits = part.accept();
+            let none = oneloop_runtime::time::timeout(Duration::from_millis(5), waits).await;
+            assert!(none.is_err(), "round robin gave the others to loop 1");
+            part
+        });
+        let mut part = look.await.unwrap();
+        assert_eq!(stopper.counts()[0].handed_over, 2);
+        block(1).await;
+        let began = Instant::now();
+        let rescued = spawn_on(loop_id, move || async move {
+            [part.accept().await.unwrap(), part.accept().await.unwrap()]
+        });
+        let rescued = rescued.await.unwrap();
+        assert!(began.elapsed() < BLOCKED / 2, "{:?}", began.elapsed());
+        assert_eq!(stopper.counts()[0].rescued, 2);
+        let mut peers: Vec<_> = own.iter().chain(&rescued).map(|it| it.1).collect();
+        let mut expected: Vec<_> = clients.iter().map(|it| it.local_addr().unwrap()).collect();
+        peers.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(peers, expected);
+        drop(unread);
+    });
+}
+
+#[test]
+fn loop_that_keeps_the_news_to_itself_does_not_hold_up_the_queue() {
+    let runtime = loops(2);
+    run_on(&runtime, async {
+        let address = (Ipv4Addr::LOCALHOST, 0);
+        let listeners = TcpListener::bind_balanced(address).await.unwrap();
+        let address = listeners.local_addr().unwrap();
+        let (mut parts, _stopper) = listeners.into_parts().unwrap();
+        // Both are registered with their loops; then the first one accepts no more.
+        for _ in 0..2 {
+            let mut part = parts.remove(0);
+            let registered = spawn_on(part.loop_id(), move || async move {
+                let waits = part.accept();
+                let none = oneloop_runtime::time::timeout(Duration::from_millis(1), waits).await;
+                assert!(none.is_err());
+                part
+            });
+            parts.push(registered.await.unwrap());
+        }
+        // The kernel wakes the one first that has waited longest.
+        let idle = parts.remove(0);
+        let mut part = parts.remove(0);
+        let accepting = spawn_on(part.loop_id(), move || async move {
+            let mut accepted = Vec::new();
+            for _ in 0..20 {
+                accepted.push(part.accept().await?);
+            }
+            io::Result::Ok(accepted)
+        });
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            clients.push(net::TcpStream::connect(address).unwrap());
+        }
+        assert_eq!(accepting.await.unwrap().unwrap().len(), 20);
+        drop(idle);
+    });
+}

@@ -1,0 +1,133 @@
+//! What goes wrong in a process or a handler ends no listener.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{self, Ipv4Addr};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use oneloop_net::{TcpListener, TcpStream};
+use oneloop_runtime::task::spawn_blocking;
+use oneloop_runtime::time::sleep;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::support::{in_own_process, run_on};
+use crate::{ask_all, loops, tell_loop};
+
+const FULL: Duration = Duration::from_secs(2);
+
+#[test]
+fn regression_r20_full_table_is_no_busy_loop_in_serve() {
+    in_own_process(
+        "faults::regression_r20_full_table_is_no_busy_loop_in_serve",
+        || run_on(&loops(2), full_table()),
+    );
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(
+        time.tv_sec.try_into().unwrap(),
+        time.tv_nsec.try_into().unwrap(),
+    )
+}
+
+/// 50 clients wait, ten can be accepted. When the limit is lifted, all are served.
+async fn full_table() {
+    let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
+    let address = listeners.local_addr().unwrap();
+    let connect = |_| net::TcpStream::connect(address).unwrap();
+    let mut clients: Vec<_> = (0..50).map(connect).collect();
+    // Opens what this loop needs to sleep, before nothing can be opened.
+    sleep(Duration::from_millis(1)).await;
+    let before = getrlimit(Resource::Nofile);
+    let next: Vec<_> = (0..=10).map(|_| File::open("/dev/null").unwrap()).collect();
+    let limit = u64::try_from(next[10].as_raw_fd()).unwrap();
+    drop(next);
+    let full = Rlimit {
+        current: Some(limit),
+        ..before
+    };
+    setrlimit(Resource::Nofile, full).unwrap();
+
+    let serving = listeners.serve(tell_loop).unwrap();
+    let (start, used) = (Instant::now(), processor_time());
+    sleep(FULL).await;
+    let share = (processor_time() - used).as_secs_f64() / start.elapsed().as_secs_f64();
+    let counts = serving.counts();
+    let errors: u64 = counts.iter().map(|it| it.accept_errors).sum();
+    assert_eq!(counts.iter().map(|it| it.accepted).sum::<u64>(), 10);
+    assert!(share < 0.05, "used {:.1} % of a processor", share * 100.0);
+    // Each of two loops pauses after 10, 20, 40, 80 and then every 100 ms.
+    assert!((10..=48).contains(&errors), "{errors} attempts in {FULL:?}");
+
+    setrlimit(Resource::Nofile, before).unwrap();
+    let all = spawn_blocking(move || ask_all(&mut clients));
+    all.await.unwrap();
+    assert_eq!(
+        serving.counts().iter().map(|it| it.accepted).sum::<u64>(),
+        50
+    );
+}
+
+#[test]
+fn panic_of_a_handler_ends_its_connection_alone() {
+    let runtime = loops(2);
+    run_on(&runtime, async {
+        let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .unwrap();
+        let serving = listeners
+            .serve(|mut stream: TcpStream, peer| {
+                // In the call itself, and in the future.
+                assert_ne!(peer.ip(), Ipv4Addr::new(127, 0, 0, 2), "no service");
+                async move {
+                    let mut order = [0];
+                    while stream.read_exact(&mut order).await.is_ok() {
+                        assert_ne!(&order, b"x", "an order to panic");
+                        stream.write_all(&order).await.unwrap();
+                    }
+                }
+            })
+            .unwrap();
+        let address = serving.local_addr();
+        let clients = spawn_blocking(move || {
+            let mut steady = net::TcpStream::connect(address).unwrap();
+            for _ in 0..10 {
+                let mut doomed = net::TcpStream::connect(address).unwrap();
+                doomed.write_all(b"x").unwrap();
+                assert_ended(doomed);
+                let refused =
+                    socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+                        .unwrap();
+                let source = net::SocketAddr::from(([127, 0, 0, 2], 0));
+                refused.bind(&source.into()).unwrap();
+                refused.connect(&address.into()).unwrap();
+                assert_ended(refused.into());
+                steady.write_all(b"!").unwrap();
+                steady.read_exact(&mut [0]).unwrap();
+            }
+        });
+        clients.await.unwrap();
+        // The steady one may have been closed and not yet forgotten.
+        let connections: usize = serving.counts().iter().map(|it| it.connections).sum();
+        assert!(connections <= 1, "{connections} are counted");
+        assert_eq!(serving.counts().iter().map(|it| it.served).sum::<u64>(), 21);
+        serving.stop();
+        serving.join().await.unwrap();
+    });
+}
+
+fn assert_ended(mut client: net::TcpStream) {
+    client
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    match client.read(&mut [0]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        other => panic!("{other:?}"),
+    }
+}
