@@ -5,6 +5,7 @@
 //! cargo run --release --example echo_per_loop
 //! nc 127.0.0.1 7777
 //! cargo run --release --example echo_per_loop -- --bench 5
+//! cargo run --release --example echo_per_loop -- --bench 5 --size 65536 --leases
 //! ```
 
 #![forbid(unsafe_code)]
@@ -40,9 +41,14 @@ fn main() {
         addr.ip(),
         addr.port()
     );
+    let leases = options.leases;
     let mut servers = Vec::new();
     for (loop_id, listener) in loops.into_iter().zip(listeners) {
-        servers.push(runtime.handle().spawn_on(loop_id, move || serve(listener)));
+        servers.push(
+            runtime
+                .handle()
+                .spawn_on(loop_id, move || serve(listener, leases)),
+        );
     }
     if let Some(time) = options.bench {
         if let Err(error) = common::drive::drive(&options, addr, time) {
@@ -68,7 +74,7 @@ async fn bind_all(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>
     Ok(listeners)
 }
 
-async fn serve(listener: TcpListener) -> io::Result<()> {
+async fn serve(listener: TcpListener, leases: bool) -> io::Result<()> {
     // Plain memory of this loop: no other thread can see it.
     let connections = Rc::new(Cell::new(0_u64));
     loop {
@@ -77,7 +83,10 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
         connections.set(connections.get() + 1);
         drop(oneloop::spawn_local(async move {
             // An error ends this connection; its peer knows already.
-            let _ = echo(stream).await;
+            let _ = match leases {
+                true => echo_leases(stream).await,
+                false => echo(stream).await,
+            };
             connections.set(connections.get() - 1);
         }));
     }
@@ -91,5 +100,17 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
             0 => return stream.shutdown().await,
             n => stream.write_all(&buffer[..n]).await?,
         }
+    }
+}
+
+/// As `echo`, with buffers of the loop: a connection that says nothing holds none.
+async fn echo_leases(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    loop {
+        let lease = stream.read_lease().await?;
+        if lease.is_empty() {
+            return stream.shutdown().await;
+        }
+        stream.write_all_lease(lease).await?;
     }
 }
