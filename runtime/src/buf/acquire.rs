@@ -56,11 +56,7 @@ impl Acquire {
             let (Some(local), Some(class)) = (local, Class::for_bytes(self.bytes)) else {
                 unreachable!("what is full is a loop's pool");
             };
-            let waiter = Arc::new(Waiter {
-                class,
-                home: Arc::clone(local.pool.home()),
-                state: Mutex::new(State::Waiting(cx.waker().clone())),
-            });
+            let waiter = Waiter::new(class, &local.pool, cx.waker());
             local.pool.enqueue(Arc::clone(&waiter));
             let outcome = waiter.poll(cx.waker(), &local.pool);
             self.waiter = Some(waiter);
@@ -155,6 +151,14 @@ enum Polled {
 }
 
 impl Waiter {
+    pub(super) fn new(class: Class, pool: &Pool, waker: &Waker) -> Arc<Self> {
+        Arc::new(Self {
+            class,
+            home: Arc::clone(pool.home()),
+            state: Mutex::new(State::Waiting(waker.clone())),
+        })
+    }
+
     pub(super) fn class(&self) -> Class {
         self.class
     }
@@ -206,7 +210,7 @@ impl Waiter {
     }
 
     /// Leaves the queue. Any thread.
-    fn cancel(&self) {
+    pub(super) fn cancel(&self) {
         let before = mem::replace(&mut *self.state.lock(), State::Cancelled);
         if matches!(before, State::Waiting(_)) {
             drop(before);

@@ -468,3 +468,34 @@ impl State {
 }
 
 const PURGE_AT_MIN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn cancelled_waiters_do_not_pile_up() {
+        let limits = Limits {
+            bytes_max: 4096,
+            ..Limits::default()
+        };
+        let pool = Pool::new(Arc::new(Remote::new().unwrap()), limits);
+        let class = Class::for_bytes(4096).unwrap();
+        let held = pool.take(class).unwrap();
+        // It stands first, so that the others are not simply passed over.
+        let first = Waiter::new(class, &pool, Waker::noop());
+        pool.enqueue(Arc::clone(&first));
+        for _ in 0..1000 {
+            let other = Waiter::new(class, &pool, Waker::noop());
+            pool.enqueue(Arc::clone(&other));
+            other.cancel();
+        }
+        assert!(pool.state.borrow().waiters.len() <= PURGE_AT_MIN + 1);
+        drop(held);
+        pool.look_home();
+        assert!(pool.state.borrow().waiters.is_empty());
+        assert_eq!(pool.gauges().blocks_out, 1, "it was answered to the first");
+    }
+}
