@@ -46,6 +46,7 @@ const UNSAFE_FILES: &[&str] = &[
     "compat/tokio/src/sync/set_once.rs",
     "compat/tokio/src/sync/wait_list.rs",
     "loom-tests/tests/control.rs",
+    "loom-tests/tests/home.rs",
     "loom-tests/tests/inbox.rs",
     "loom-tests/tests/readiness.rs",
     "net/src/datagram.rs",
