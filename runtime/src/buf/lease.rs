@@ -13,6 +13,7 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::slice;
 
@@ -317,11 +318,9 @@ unsafe impl BufMut for Lease {
     }
 }
 
-impl PartialEq<[u8]> for Lease {
-    fn eq(&self, other: &[u8]) -> bool {
-        **self == *other
-    }
-}
+// As a vector of bytes: a panic leaves it valid.
+impl UnwindSafe for Lease {}
+impl RefUnwindSafe for Lease {}
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -329,5 +328,35 @@ impl fmt::Debug for Lease {
             .field("len", &self.len)
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::BufferPool;
+    use super::*;
+
+    #[test]
+    fn bytes_traits_write_behind_and_read_from_the_front() {
+        let mut lease = BufferPool::current().try_acquire(1).unwrap();
+        lease.put_u32(0x0102_0304);
+        lease.put_slice(b"five");
+        assert_eq!((lease.remaining(), lease.remaining_mut()), (8, 2048 - 8));
+        assert_eq!(lease.get_u16(), 0x0102);
+        assert_eq!(&lease[..], b"\x03\x04five");
+        assert_eq!(lease.copy_to_bytes(2), &b"\x03\x04"[..]);
+        let room = lease.remaining_mut();
+        lease.put_bytes(1, room);
+        assert_eq!((lease.len(), lease.remaining_mut()), (2048 - 4, 0));
+        assert_eq!(&lease[..4], b"five");
+    }
+
+    #[test]
+    fn the_empty_lease_has_room_for_nothing() {
+        let mut lease = Lease::empty();
+        assert_eq!((lease.extend_from_slice(b"x"), lease.capacity()), (0, 0));
+        assert!(lease.spare_capacity_mut().is_empty());
+        assert!(lease.split_to(0).is_empty());
+        assert!(lease.freeze().is_empty());
     }
 }

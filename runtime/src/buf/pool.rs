@@ -65,6 +65,9 @@ impl BufferPool {
 
     /// Waits for a block that holds `bytes`, behind those who wait already.
     ///
+    /// Who holds leases while he waits for another may wait for ever, if all do so: take what is
+    /// needed at once, or let a [`timeout`](crate::time::timeout) end the wait.
+    ///
     /// # Errors
     ///
     /// [`is_too_large`](AcquireError::is_too_large) at once if `bytes` is above
