@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -385,8 +385,7 @@ fn the_futures_are_send() {
         peer.write_all(b"x").unwrap();
         let lease = assert_send(stream.read_lease()).await.unwrap();
         assert_send(stream.write_all_lease(lease)).await.unwrap();
-        let stream: TcpStream = assert_send(stream);
+        assert_send::<TcpStream>(stream);
         drop(assert_send(BufferPool::current().acquire(1)).await.unwrap());
-        drop(Pin::new(&stream));
     });
 }
