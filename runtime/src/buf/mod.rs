@@ -9,8 +9,8 @@
 //!   +---- once a turn, or when told ---- Home (a stack of what came back)      who waits, in order
 //! ```
 //!
-//! The modules stand in the order of that way: [`pool`] gives out, `acquire` waits where the cap is
-//! reached, [`lease`] is what the user holds, `block` its memory, `home` the way back.
+//! The modules stand in the order of that way: `pool` gives out, `acquire` waits where the cap is
+//! reached, `lease` is what the user holds, `block` its memory, `home` the way back.
 //!
 //! # Why it is so
 //! A server with a buffer for each connection reads into memory that is cold by the time the
