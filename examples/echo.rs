@@ -4,6 +4,7 @@
 //! cargo run --release --example echo
 //! nc 127.0.0.1 7777            # in another terminal: what you type comes back
 //! cargo run --release --example echo -- --bench 5
+//! cargo run --release --example echo -- --bench 5 --size 65536 --leases
 //! ```
 //!
 //! The accepting task spawns the others, and placement spreads them over the loops.
@@ -36,7 +37,7 @@ fn main() {
     );
 
     // On a worker, so that accepting needs no thread of its own.
-    let server = runtime.spawn(serve(listener));
+    let server = runtime.spawn(serve(listener, options.leases));
     match options.bench {
         None => drop(runtime.block_on(server)),
         Some(time) => {
@@ -47,13 +48,16 @@ fn main() {
     }
 }
 
-async fn serve(listener: TcpListener) {
+async fn serve(listener: TcpListener, leases: bool) {
     loop {
         match listener.accept().await {
             // Detached: the connection lives until its peer ends it.
-            Ok((stream, _)) => drop(oneloop::spawn(async {
+            Ok((stream, _)) => drop(oneloop::spawn(async move {
                 // An error ends this connection; its peer knows already.
-                let _ = echo(stream).await;
+                let _ = match leases {
+                    true => echo_leases(stream).await,
+                    false => echo(stream).await,
+                };
             })),
             Err(error) => println!("echo: accepting failed: {error}"),
         }
@@ -68,5 +72,17 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
             0 => return stream.shutdown().await,
             n => stream.write_all(&buffer[..n]).await?,
         }
+    }
+}
+
+/// As `echo`, with buffers of the loop: a connection that says nothing holds none.
+async fn echo_leases(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    loop {
+        let lease = stream.read_lease().await?;
+        if lease.is_empty() {
+            return stream.shutdown().await;
+        }
+        stream.write_all_lease(lease).await?;
     }
 }

@@ -5,6 +5,7 @@
 //! cargo run --release --example echo_per_loop
 //! nc 127.0.0.1 7777
 //! cargo run --release --example echo_per_loop -- --bench 5
+//! cargo run --release --example echo_per_loop -- --bench 5 --size 65536 --leases
 //! ```
 
 #![forbid(unsafe_code)]
@@ -23,7 +24,7 @@ fn main() {
     let options = Options::from_arguments("echo_per_loop", 7777);
     let runtime = options.runtime();
     let loops = runtime.handle().loop_ids().len();
-    let serving = match runtime.block_on(serve(options.addr)) {
+    let serving = match runtime.block_on(serve(options.addr, options.leases)) {
         Ok(serving) => serving,
         Err(error) => common::fail(&format!(
             "echo_per_loop: cannot listen on {}: {error}",
@@ -47,12 +48,15 @@ fn main() {
     }
 }
 
-async fn serve(addr: SocketAddr) -> io::Result<Serving> {
+async fn serve(addr: SocketAddr, leases: bool) -> io::Result<Serving> {
     let listeners = TcpListener::bind_per_loop(addr).await?;
     // Made, polled and dropped on one loop: its future may hold what is not `Send`.
-    listeners.serve(async |stream: TcpStream, _peer| {
+    listeners.serve(async move |stream: TcpStream, _peer| {
         // An error ends this connection; its peer knows already.
-        let _ = echo(stream).await;
+        let _ = match leases {
+            true => echo_leases(stream).await,
+            false => echo(stream).await,
+        };
     })
 }
 
@@ -64,5 +68,17 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
             0 => return stream.shutdown().await,
             n => stream.write_all(&buffer[..n]).await?,
         }
+    }
+}
+
+/// As `echo`, with buffers of the loop: a connection that says nothing holds none.
+async fn echo_leases(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    loop {
+        let lease = stream.read_lease().await?;
+        if lease.is_empty() {
+            return stream.shutdown().await;
+        }
+        stream.write_all_lease(lease).await?;
     }
 }

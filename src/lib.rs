@@ -22,7 +22,7 @@
 #[doc(inline)]
 pub use oneloop_net as net;
 #[doc(inline)]
-pub use oneloop_runtime::{io, runtime, task, time};
+pub use oneloop_runtime::{buf, io, runtime, task, time};
 // A model has neither.
 #[cfg(not(loom))]
 #[doc(inline)]

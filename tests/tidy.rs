@@ -46,14 +46,19 @@ const UNSAFE_FILES: &[&str] = &[
     "compat/tokio/src/sync/set_once.rs",
     "compat/tokio/src/sync/wait_list.rs",
     "loom-tests/tests/control.rs",
+    "loom-tests/tests/home.rs",
     "loom-tests/tests/inbox.rs",
     "loom-tests/tests/readiness.rs",
     "net/src/datagram.rs",
+    "net/src/stream/lease.rs",
     "net/src/stream/transfer.rs",
     "net/src/tcp/socket.rs",
     "net/src/unix/pipe.rs",
     "net/src/unix/socket.rs",
     "net/tests/tcp/raw.rs",
+    "runtime/src/buf/block.rs",
+    "runtime/src/buf/home.rs",
+    "runtime/src/buf/lease.rs",
     "runtime/src/reactor/descriptor.rs",
     "runtime/src/runtime/context.rs",
     "runtime/src/runtime/handle.rs",
@@ -73,6 +78,7 @@ const UNSAFE_FILES: &[&str] = &[
 
 /// The files whose protocols are explored by loom: they may import nothing that loom cannot see.
 const PROTOCOL_FILES: &[&str] = &[
+    "runtime/src/buf/home.rs",
     "runtime/src/reactor/homes.rs",
     "runtime/src/reactor/readiness.rs",
     "runtime/src/task/control.rs",

@@ -16,7 +16,8 @@ fn echo(criterion: &mut Criterion) {
         for server in Server::ALL {
             group.bench_function(server.name(), |bencher| {
                 let program = Path::new(PROGRAM);
-                let server = ServerProcess::start(program, server).expect("the server starts");
+                let server =
+                    ServerProcess::start(program, server, BUFFER_BYTES).expect("the server starts");
                 let mut load =
                     LoadProcess::start(program, server.address(), connections, MESSAGE_BYTES)
                         .expect("the load generator connects");
@@ -34,6 +35,7 @@ fn echo(criterion: &mut Criterion) {
 /// The binary that is also server and load generator.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ratios");
 const MESSAGE_BYTES: usize = 64;
+const BUFFER_BYTES: usize = 4096;
 /// A sample of a thousand connections has to hold many rounds of all of them.
 const FEW_SAMPLES: usize = 10;
 

@@ -1,7 +1,7 @@
 //! Servers and load generators in processes of their own.
 //!
 //! ```text
-//!   parent                          child: `<program> serve NAME` or `<program> load ...`
+//!   parent                          child: `<program> serve NAME BYTES` or `<program> load ...`
 //!     | <---- first line: address, or "connected"
 //!     | ----- a line: "cpu", "requests N", "nanoseconds N" ---->
 //!     | <---- a line with numbers
@@ -81,8 +81,10 @@ impl ServerProcess {
     /// # Errors
     ///
     /// The program cannot be started, or the server does not listen.
-    pub fn start(program: &Path, server: Server) -> io::Result<Self> {
-        let mut child = Child::start(Command::new(program).args(["serve", server.name()]))?;
+    pub fn start(program: &Path, server: Server, buffer_bytes: usize) -> io::Result<Self> {
+        let buffer_bytes = buffer_bytes.to_string();
+        let arguments = ["serve", server.name(), &buffer_bytes];
+        let mut child = Child::start(Command::new(program).args(arguments))?;
         let address = parse(&child.line()?)?;
         Ok(Self { child, address })
     }
@@ -155,7 +157,7 @@ impl LoadProcess {
     }
 }
 
-/// The child's side: does what `serve NAME` or `load ADDRESS CONNECTIONS BYTES` say. Other
+/// The child's side: does what `serve NAME BYTES` or `load ADDRESS CONNECTIONS BYTES` say. Other
 /// arguments are not for a child: then it answers `false`.
 ///
 /// # Errors
@@ -164,10 +166,10 @@ impl LoadProcess {
 pub fn run_as_child(arguments: &[String]) -> io::Result<bool> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["serve", name] => {
+        ["serve", name, buffer_bytes] => {
             let server = Server::from_name(name)
                 .ok_or_else(|| io::Error::other(format!("no server is called {name}")))?;
-            serve(server)?;
+            serve(server, parse(buffer_bytes)?)?;
         }
         ["load", address, connections, message_bytes] => {
             pin(LOAD_CORE)?;
@@ -179,9 +181,9 @@ pub fn run_as_child(arguments: &[String]) -> io::Result<bool> {
     Ok(true)
 }
 
-fn serve(server: Server) -> io::Result<()> {
+fn serve(server: Server, buffer_bytes: usize) -> io::Result<()> {
     pin(SERVER_CORE)?;
-    server.run(|address| {
+    server.run(buffer_bytes, |address| {
         say(address).expect("the parent listens");
         thread::spawn(|| {
             for _question in io::stdin().lines() {

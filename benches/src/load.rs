@@ -1,5 +1,9 @@
 //! The load generator: one thread around epoll, one message in flight on each connection, every
 //! byte that comes back compared.
+//!
+//! # Why it is so
+//! Messages are parts of one pattern, each from another place: making and keeping one for each
+//! connection costs more than serving it, and the server would be measured while it waits.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -35,13 +39,15 @@ pub struct Load {
     epoll: OwnedFd,
     connections: Vec<Connection>,
     message_bytes: usize,
+    pattern: Vec<u8>,
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    message: Vec<u8>,
+    /// Where in the pattern its message begins.
+    message_at: usize,
     received_bytes: usize,
     sent_at: Instant,
 }
@@ -61,6 +67,7 @@ impl Load {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             connections: Vec::with_capacity(connections),
             message_bytes,
+            pattern: pattern(message_bytes),
             buffer: vec![0; message_bytes],
         };
         for index in 0..connections {
@@ -71,7 +78,7 @@ impl Load {
             epoll::add(&this.epoll, &stream, data, EventFlags::IN)?;
             this.connections.push(Connection {
                 stream,
-                message: Vec::with_capacity(message_bytes),
+                message_at: 0,
                 received_bytes: 0,
                 sent_at: Instant::now(),
             });
@@ -121,12 +128,13 @@ impl Load {
 
     fn send(&mut self, index: usize, number: u64) -> io::Result<()> {
         let connection = &mut self.connections[index];
-        fill(&mut connection.message, self.message_bytes, number);
+        connection.message_at = place(number);
         connection.received_bytes = 0;
         connection.sent_at = Instant::now();
         // The one message in flight fits the socket's buffer.
-        let sent = connection.stream.write(&connection.message)?;
-        if sent < connection.message.len() {
+        let message = &self.pattern[connection.message_at..][..self.message_bytes];
+        let sent = connection.stream.write(message)?;
+        if sent < message.len() {
             return Err(io::Error::other("the socket did not take a whole message"));
         }
         Ok(())
@@ -142,7 +150,8 @@ impl Load {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let end = connection.received_bytes + count;
-        let expected = connection.message.get(connection.received_bytes..end);
+        let message = &self.pattern[connection.message_at..][..self.message_bytes];
+        let expected = message.get(connection.received_bytes..end);
         if expected != Some(&self.buffer[..count]) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -175,16 +184,19 @@ impl Budget {
     }
 }
 
-/// Makes a message that differs from the others: the number, then bytes that follow from it.
-fn fill(message: &mut Vec<u8>, bytes: usize, number: u64) {
-    message.clear();
-    let mut word = number;
-    while message.len() < bytes {
-        let part = word.to_ne_bytes();
-        let count = part.len().min(bytes - message.len());
-        message.extend_from_slice(&part[..count]);
-        word = word.wrapping_mul(MULTIPLIER).wrapping_add(number | 1);
-    }
+/// Bytes without order, enough for a message from any place.
+fn pattern(message_bytes: usize) -> Vec<u8> {
+    let bytes = place(PLACES - 1) + message_bytes;
+    let words = (0..bytes.div_ceil(size_of::<u64>())).scan(1_u64, |word, _| {
+        *word = word.wrapping_mul(MULTIPLIER).wrapping_add(1);
+        Some(word.to_ne_bytes())
+    });
+    words.flatten().take(bytes).collect()
+}
+
+/// Where the message of a request begins: requests that follow each other differ.
+fn place(number: u64) -> usize {
+    (number % PLACES) as usize * size_of::<u64>()
 }
 
 fn percentile_99(latencies: &mut [Duration]) -> Duration {
@@ -196,6 +208,8 @@ fn percentile_99(latencies: &mut [Duration]) -> Duration {
 }
 
 const EVENTS_MAX: usize = 1024;
+/// A prime, so that connections that are served in turn do not get the same again and again.
+const PLACES: u64 = 1021;
 const LATENCIES_EXPECTED: usize = 1 << 20;
 /// Of Knuth's linear congruential generator.
 const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
@@ -206,11 +220,11 @@ mod tests {
 
     #[test]
     fn messages_have_their_size_and_differ() {
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        fill(&mut first, 61, 1);
-        fill(&mut second, 61, 2);
-        assert_eq!((first.len(), second.len()), (61, 61));
-        assert_ne!(first, second);
+        let pattern = pattern(61);
+        let message = |number| &pattern[place(number)..][..61];
+        assert_ne!(message(1), message(2));
+        assert_eq!(message(PLACES - 1).len(), 61);
+        assert_eq!(message(PLACES), message(0));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) connections: usize,
     /// Bytes of one message of the drive.
     pub(crate) size: usize,
+    /// Read into buffers of the loop instead of one for each connection.
+    pub(crate) leases: bool,
 }
 
 impl Options {
@@ -41,12 +43,17 @@ impl Options {
             bench: None,
             connections: 100,
             size: 64,
+            leases: false,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(flag) = arguments.next() {
             if flag == "--help" || flag == "-h" {
                 println!("{}", usage(name, port));
                 exit(0);
+            }
+            if flag == "--leases" {
+                options.leases = true;
+                continue;
             }
             let value = arguments.next().unwrap_or_default();
             if let Err(problem) = options.set(&flag, &value) {
@@ -98,7 +105,7 @@ fn number(flag: &str, value: &str) -> Result<usize, String> {
 
 fn usage(name: &str, port: u16) -> String {
     format!(
-        "usage: {name} [--addr 127.0.0.1:{port}] [--loops N] \
+        "usage: {name} [--addr 127.0.0.1:{port}] [--loops N] [--leases] \
          [--bench SECONDS [--connections N] [--size BYTES]]"
     )
 }

@@ -4,12 +4,13 @@
 
 /// Gives a socket the conversions that std's has.
 macro_rules! conversions {
-    ($Socket:ident, $Std:ty) => {
+    ($Socket:ident, $Std:ty $(, $field:ident: $value:expr)*) => {
         impl $Socket {
             #[track_caller]
             pub(crate) fn register(socket: $Std) -> std::io::Result<Self> {
                 Ok(Self {
                     io: oneloop_runtime::io::Source::new(socket)?,
+                    $($field: $value,)*
                 })
             }
 

@@ -25,6 +25,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod blocking;
+pub mod buf;
 mod contain;
 mod metrics;
 mod primitive;
@@ -50,6 +51,7 @@ pub mod io {
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod protocol {
+    pub use crate::buf::home;
     pub use crate::reactor::{homes, readiness};
     pub use crate::task::control;
     pub use crate::worker::{doorbell, inbox};

@@ -10,6 +10,7 @@ mod abort;
 mod block_in_place;
 mod block_on;
 mod blocking;
+mod buffers;
 mod builder;
 mod connections;
 mod coop;

@@ -253,16 +253,27 @@ struct EchoSamples {
 }
 
 fn echo(options: &Options) -> io::Result<()> {
-    let mut table = Table::new(&ECHO_COLUMNS);
+    echo_cells(options, &SMALL_CELLS, Server::Oneloop)?;
+    echo_cells(options, &LARGE_CELLS, Server::OneloopLeases)
+}
+
+/// One table: cells, and the server whose figures are put over the others'.
+fn echo_cells(options: &Options, cells: &[Cell], ours: Server) -> io::Result<()> {
+    let ratio_name = format!("{} / it", ours.name());
+    let mut table = Table::new(&ECHO_COLUMNS.map(|column| match column {
+        RATIO => ratio_name.as_str(),
+        other => other,
+    }));
     let mut is_empty = true;
-    for connections in [100, 1000] {
-        let name = format!("echo {MESSAGE_BYTES} B x {connections}");
+    for cell in cells {
+        let name = cell.name.to_owned();
         if !options.wants(&name) {
             continue;
         }
         is_empty = false;
-        let samples = measure_echo(connections, options)?;
-        let ours = &samples[0];
+        let samples = measure_echo(cell, options)?;
+        let ours = Server::ALL.iter().position(|&server| server == ours);
+        let ours = &samples[ours.expect("it is one of all")];
         for (server, own) in Server::ALL.iter().zip(&samples) {
             table.row(&[
                 name.clone(),
@@ -289,12 +300,12 @@ fn echo(options: &Options) -> io::Result<()> {
 /// In a round all servers are started anew, because where a process lies in memory is worth some
 /// percent. They take turns in slices: the machine's speed drifts within seconds, so what is
 /// compared has to lie within less than that.
-fn measure_echo(connections: usize, options: &Options) -> io::Result<Vec<EchoSamples>> {
+fn measure_echo(cell: &Cell, options: &Options) -> io::Result<Vec<EchoSamples>> {
     let program = env::current_exe()?;
     let slices = if options.is_quick { 1 } else { SLICES };
     let mut samples = vec![EchoSamples::default(); Server::ALL.len()];
     for _ in 0..options.rounds() {
-        let start = |server| Contest::start(&program, server, connections);
+        let start = |server| Contest::start(&program, server, cell);
         let mut contests = Server::ALL
             .into_iter()
             .map(start)
@@ -315,9 +326,10 @@ struct Contest {
 }
 
 impl Contest {
-    fn start(program: &Path, server: Server, connections: usize) -> io::Result<Self> {
-        let server = ServerProcess::start(program, server)?;
-        let mut load = LoadProcess::start(program, server.address(), connections, MESSAGE_BYTES)?;
+    fn start(program: &Path, server: Server, cell: &Cell) -> io::Result<Self> {
+        let server = ServerProcess::start(program, server, cell.buffer_bytes())?;
+        let (connections, bytes) = (cell.connections, cell.message_bytes);
+        let mut load = LoadProcess::start(program, server.address(), connections, bytes)?;
         load.run(Until::Elapsed(SLICE))?;
         Ok(Self { server, load })
     }
@@ -337,21 +349,51 @@ impl Contest {
     }
 }
 
-const MESSAGE_BYTES: usize = 64;
+/// A load on the echo servers.
+struct Cell {
+    name: &'static str,
+    message_bytes: usize,
+    connections: usize,
+}
+
+impl Cell {
+    /// Bytes of each connection's buffer: a message fits.
+    fn buffer_bytes(&self) -> usize {
+        self.message_bytes.max(4096)
+    }
+}
+
+const fn cell(name: &'static str, message_bytes: usize, connections: usize) -> Cell {
+    Cell {
+        name,
+        message_bytes,
+        connections,
+    }
+}
+
+const SMALL_CELLS: [Cell; 2] = [
+    cell("echo 64 B x 100", 64, 100),
+    cell("echo 64 B x 1000", 64, 1000),
+];
+const LARGE_CELLS: [Cell; 2] = [
+    cell("echo 64 KiB x 100", 64 << 10, 100),
+    cell("echo 64 KiB x 1000", 64 << 10, 1000),
+];
 /// Long enough that a thousand connections have some hundred turns each.
 const SLICE: Duration = Duration::from_millis(200);
 const SLICES: usize = 9;
+const RATIO: &str = "ratio";
 const ECHO_COLUMNS: [&str; 10] = [
     "cell",
     "server",
     "requests/s",
     "spread %",
-    "oneloop / it",
+    RATIO,
     "CPU us/request",
     "spread %",
-    "oneloop / it",
+    RATIO,
     "p99 us",
-    "oneloop / it",
+    RATIO,
 ];
 const HELP: &str = "\
 ratios [--rounds N] [--quick] [--only NAME]

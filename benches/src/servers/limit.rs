@@ -7,7 +7,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
-use super::{ANY_PORT, BUFFER_BYTES};
+use super::ANY_PORT;
 
 struct Connection {
     stream: TcpStream,
@@ -24,7 +24,7 @@ struct Loop {
     buffer: Vec<u8>,
 }
 
-pub(super) fn run(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+pub(super) fn run(buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let listener = TcpListener::bind(ANY_PORT)?;
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -40,7 +40,7 @@ pub(super) fn run(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
         listener,
         connections: Vec::new(),
         free: Vec::new(),
-        buffer: vec![0; BUFFER_BYTES],
+        buffer: vec![0; buffer_bytes],
     };
     let mut events = Vec::with_capacity(EVENTS_MAX);
     loop {

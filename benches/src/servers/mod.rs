@@ -1,5 +1,6 @@
 //! Echo servers with one loop, the same on each runtime: one task for each connection, a buffer of
-//! [`BUFFER_BYTES`], no delay, one read and one write for a message.
+//! the same size for each (but see [`Server::OneloopLeases`] and [`Server::Limit`]), no delay, one
+//! read and one write for a message.
 
 mod limit;
 mod oneloop;
@@ -14,20 +15,24 @@ use std::net::SocketAddr;
 pub enum Server {
     /// oneloop with one loop.
     Oneloop,
+    /// oneloop with one loop, reading into buffers of the loop: their size follows the messages.
+    OneloopLeases,
     /// tokio on one thread.
     TokioCurrent,
     /// tokio with one worker.
     TokioMulti,
     /// smol on one thread.
     Smol,
-    /// A loop written by hand around edge-triggered epoll: what is left to win.
+    /// A loop written by hand around edge-triggered epoll, with one buffer for all connections: what
+    /// is left to win.
     Limit,
 }
 
 impl Server {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Oneloop,
+        Self::OneloopLeases,
         Self::TokioCurrent,
         Self::TokioMulti,
         Self::Smol,
@@ -39,6 +44,7 @@ impl Server {
     pub fn name(self) -> &'static str {
         match self {
             Self::Oneloop => "oneloop",
+            Self::OneloopLeases => "oneloop leases",
             Self::TokioCurrent => "tokio current_thread",
             Self::TokioMulti => "tokio multi_thread(1)",
             Self::Smol => "smol",
@@ -52,22 +58,22 @@ impl Server {
         Self::ALL.into_iter().find(|server| server.name() == name)
     }
 
-    /// Listens on a port of the system's choice, announces it, and serves for ever.
+    /// Listens on a port of the system's choice, announces it, and serves for ever, with buffers of
+    /// `buffer_bytes`.
     ///
     /// # Errors
     ///
     /// Those of the runtime's start, of the bind and of accepting.
-    pub fn run(self, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    pub fn run(self, buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
         match self {
-            Self::Oneloop => oneloop::run(announce),
-            Self::TokioCurrent => tokio::run_current(announce),
-            Self::TokioMulti => tokio::run_multi(announce),
-            Self::Smol => smol::run(announce),
-            Self::Limit => limit::run(announce),
+            Self::Oneloop => oneloop::run(buffer_bytes, announce),
+            Self::OneloopLeases => oneloop::run_leases(announce),
+            Self::TokioCurrent => tokio::run_current(buffer_bytes, announce),
+            Self::TokioMulti => tokio::run_multi(buffer_bytes, announce),
+            Self::Smol => smol::run(buffer_bytes, announce),
+            Self::Limit => limit::run(buffer_bytes, announce),
         }
     }
 }
 
-/// Bytes of each connection's buffer.
-const BUFFER_BYTES: usize = 4096;
 const ANY_PORT: (&str, u16) = ("127.0.0.1", 0);

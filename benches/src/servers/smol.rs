@@ -7,9 +7,9 @@ use smol::LocalExecutor;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 
-use super::{ANY_PORT, BUFFER_BYTES};
+use super::ANY_PORT;
 
-pub(super) fn run(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+pub(super) fn run(buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let executor = LocalExecutor::new();
     smol::block_on(executor.run(async {
         let listener = TcpListener::bind(ANY_PORT).await?;
@@ -17,14 +17,14 @@ pub(super) fn run(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             // A connection that breaks ends alone: the load generator reports it.
-            executor.spawn(echo(stream)).detach();
+            executor.spawn(echo(stream, buffer_bytes)).detach();
         }
     }))
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = vec![0; buffer_bytes];
     loop {
         let count = stream.read(&mut buffer).await?;
         if count == 0 {

@@ -7,25 +7,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
-use super::{ANY_PORT, BUFFER_BYTES};
+use super::ANY_PORT;
 
-pub(super) fn run_current(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+pub(super) fn run_current(
+    buffer_bytes: usize,
+    announce: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = bind(announce).await?;
-        accept(listener).await
+        accept(listener, buffer_bytes).await
     })
 }
 
 /// Accepts on the worker, as the connections are served there.
-pub(super) fn run_multi(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+pub(super) fn run_multi(buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = bind(announce).await?;
-        tokio::spawn(accept(listener)).await?
+        tokio::spawn(accept(listener, buffer_bytes)).await?
     })
 }
 
@@ -35,17 +38,17 @@ async fn bind(announce: impl FnOnce(SocketAddr)) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn accept(listener: TcpListener) -> io::Result<()> {
+async fn accept(listener: TcpListener, buffer_bytes: usize) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         // A connection that breaks ends alone: the load generator reports it.
-        drop(tokio::spawn(echo(stream)));
+        drop(tokio::spawn(echo(stream, buffer_bytes)));
     }
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = vec![0; buffer_bytes];
     loop {
         let count = stream.read(&mut buffer).await?;
         if count == 0 {

@@ -105,6 +105,26 @@ macro_rules! read_half {
                 poll_fn(|cx| self.stream().poll_read_vectored(cx, bufs)).await
             }
 
+            /// Waits for bytes, then takes a buffer of this loop's pool and reads into it. An empty
+            /// lease is the end of the stream. As `read_lease` of the stream.
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read); `OutOfMemory`, and nothing was read.
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe: if the future is dropped, nothing was read.
+            pub async fn read_lease(&mut self) -> io::Result<Lease> {
+                self.stream().lease().await
+            }
+
+            /// Sets the bounds of the buffers that [`read_lease`](Self::read_lease) takes:
+            /// `set_read_lease_bytes` of the stream.
+            pub fn set_read_lease_bytes(&self, bounds: RangeInclusive<usize>) {
+                self.stream().set_read_lease_bytes(bounds);
+            }
+
             /// Reads until `buf` is full.
             ///
             /// # Errors
@@ -232,6 +252,19 @@ macro_rules! write_half {
             /// **Not safe**: an unknown part of `buf` has been written.
             pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
                 self.stream().drain(buf).await
+            }
+
+            /// Writes all that is filled in a lease, and gives its buffer back.
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_write`](Self::poll_write).
+            ///
+            /// # Cancel safety
+            ///
+            /// **Not safe**: an unknown part has been written.
+            pub async fn write_all_lease(&mut self, lease: Lease) -> io::Result<()> {
+                self.stream().drain(&lease).await
             }
 
             /// Does nothing.

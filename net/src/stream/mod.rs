@@ -5,11 +5,13 @@
 //!
 //! ```text
 //! transfer!  read, write, peek, try_*, poll_*     of a stream
+//! leases!    read_lease, write_all_lease          of a stream
 //! readiness! ready, readable, writable, *_io      of any socket
 //! halves!    ReadHalf, WriteHalf, Owned*          each passing on to its stream
 //! ```
 
 pub(crate) mod half;
+pub(crate) mod lease;
 pub(crate) mod readiness;
 pub(crate) mod split;
 pub(crate) mod split_owned;
@@ -21,8 +23,10 @@ macro_rules! halves {
         use std::future::poll_fn;
         use std::io::{self, IoSlice, IoSliceMut};
         use std::mem::MaybeUninit;
+        use std::ops::RangeInclusive;
         use std::task::{Context, Poll};
 
+        use oneloop_runtime::buf::Lease;
         use oneloop_runtime::io::{Interest, Ready};
 
         crate::stream::split::borrowed_halves!($Stream, $Address);

@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use super::descriptor::Descriptor;
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::addr::{self, ToSocketAddrs};
+use crate::stream::lease::LeaseSize;
 use crate::{lookup, sys};
 
 /// A TCP connection.
@@ -49,6 +50,7 @@ use crate::{lookup, sys};
 /// ```
 pub struct TcpStream {
     pub(super) io: Source<Descriptor>,
+    pub(super) lease_size: LeaseSize,
 }
 
 impl TcpStream {
@@ -129,6 +131,7 @@ impl TcpStream {
     pub(crate) fn register(descriptor: Descriptor) -> io::Result<Self> {
         Ok(Self {
             io: Source::new(descriptor)?,
+            lease_size: LeaseSize::new(),
         })
     }
 

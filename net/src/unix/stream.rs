@@ -12,6 +12,7 @@ use socket2::{Domain, Type};
 
 use super::address;
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::stream::lease::LeaseSize;
 use crate::sys;
 
 /// A connected Unix socket that carries bytes.
@@ -29,6 +30,7 @@ use crate::sys;
 /// ```
 pub struct UnixStream {
     pub(super) io: Source<net::UnixStream>,
+    pub(super) lease_size: LeaseSize,
 }
 
 impl UnixStream {
@@ -172,7 +174,7 @@ impl AsRef<Self> for UnixStream {
     }
 }
 
-crate::conversions::conversions!(UnixStream, net::UnixStream);
+crate::conversions::conversions!(UnixStream, net::UnixStream, lease_size: LeaseSize::new());
 
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);

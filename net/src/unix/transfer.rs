@@ -4,7 +4,13 @@
 //! A short read does not say that nothing is left: the kernel ends one where a message carries
 //! descriptors (unix(7), `SCM_RIGHTS`). So the next read asks the kernel again.
 
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+
+use oneloop_runtime::buf::{Acquire, AcquireError, BufferPool, Lease};
+
 use super::stream::UnixStream;
 
 crate::stream::transfer::transfer!(UnixStream, crate::stream::transfer::none);
+crate::stream::lease::leases!(UnixStream, crate::stream::transfer::none);
 crate::stream::readiness::readiness!(UnixStream, poll_read_ready, poll_write_ready);

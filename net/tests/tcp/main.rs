@@ -12,6 +12,7 @@ mod cancel;
 mod closing;
 mod connecting;
 mod halves;
+mod leases;
 mod listening;
 mod moving;
 mod options;

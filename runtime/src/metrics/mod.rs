@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::buf::Gauges;
 use crate::primitive::counter::{Counter, Ordering};
 use crate::time::{LATE_BUCKETS, Stats};
 use crate::worker::LoopId;
@@ -65,6 +66,10 @@ pub(crate) struct Published {
     messages: Counter,
     source_moves: Counter,
     io_events: Counter,
+    buffer_bytes_out: Counter,
+    buffer_bytes_free: Counter,
+    buffers_out: Counter,
+    buffer_waits: Counter,
 }
 
 impl Published {
@@ -127,6 +132,18 @@ impl Published {
         }
     }
 
+    pub(crate) fn publish_buffers(&self, gauges: Gauges) {
+        let all = [
+            (&self.buffer_bytes_out, gauges.bytes_out as u64),
+            (&self.buffer_bytes_free, gauges.bytes_free as u64),
+            (&self.buffers_out, gauges.blocks_out as u64),
+            (&self.buffer_waits, gauges.waits),
+        ];
+        for (published, count) in all {
+            published.store(count, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn snapshot(&self, id: LoopId, inbox_depth: usize) -> LoopMetrics {
         let read = |counter: &Counter| counter.load(Ordering::Relaxed);
         LoopMetrics {
@@ -148,6 +165,10 @@ impl Published {
             messages: read(&self.messages),
             source_moves: read(&self.source_moves),
             io_events: read(&self.io_events),
+            buffer_bytes_out: read(&self.buffer_bytes_out),
+            buffer_bytes_free: read(&self.buffer_bytes_free),
+            buffers_out: read(&self.buffers_out),
+            buffer_waits: read(&self.buffer_waits),
         }
     }
 }
@@ -197,6 +218,14 @@ pub struct LoopMetrics {
     pub source_moves: u64,
     /// Readiness events from the kernel.
     pub io_events: u64,
+    /// Bytes of the buffers that are lent out now, each with its whole block.
+    pub buffer_bytes_out: u64,
+    /// Bytes of the buffers that the loop keeps for the next.
+    pub buffer_bytes_free: u64,
+    /// Buffers that are lent out now.
+    pub buffers_out: u64,
+    /// Times that somebody had to wait for a buffer.
+    pub buffer_waits: u64,
 }
 
 /// The state of a runtime's loops. Made by [`Handle::metrics`](crate::runtime::Handle::metrics).

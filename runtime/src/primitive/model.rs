@@ -15,7 +15,23 @@ pub(crate) mod atomic {
         0
     }
 
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+    /// As [`first_guess`].
+    pub(crate) fn first_guess_of<T>(_pointer: &AtomicPtr<T>) -> *mut T {
+        std::ptr::null_mut()
+    }
+
+    /// Not a load, as with [`first_guess`]: the caller exchanges.
+    pub(crate) fn is_sole(_owners: &AtomicU32) -> bool {
+        false
+    }
+
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+    };
+}
+
+pub(crate) mod cell {
+    pub(crate) use loom::cell::UnsafeCell;
 }
 
 pub(crate) mod sync {

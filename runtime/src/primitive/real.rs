@@ -11,7 +11,41 @@ pub(crate) mod atomic {
         word.load(Ordering::Relaxed)
     }
 
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+    /// As [`first_guess`], for a pointer.
+    #[inline]
+    pub(crate) fn first_guess_of<T>(pointer: &AtomicPtr<T>) -> *mut T {
+        pointer.load(Ordering::Relaxed)
+    }
+
+    /// Whether a count of owners is known to be one, so that the caller need not exchange it.
+    #[inline]
+    pub(crate) fn is_sole(owners: &AtomicU32) -> bool {
+        // ORDERING: Acquire, pairs with the Release of the owners that have left: what they did
+        // with the thing is done.
+        owners.load(Ordering::Acquire) == 1
+    }
+
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+    };
+}
+
+pub(crate) mod cell {
+    /// A cell in the shape of loom's, which reports accesses that race.
+    #[derive(Debug)]
+    #[repr(transparent)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
 }
 
 pub(crate) mod sync {

@@ -11,6 +11,7 @@ use super::shared::{Hook, Parts};
 use super::shutdown::Workers;
 use super::{Config, Handle, Hooks, Kind, LocalOptions, LocalRuntime, Placement, Runtime, Shared};
 use crate::blocking::Pool;
+use crate::buf::{BLOCK_BYTES_MIN, Limits};
 use crate::primitive::IS_MODEL;
 use crate::primitive::sync::{Arc, StdArc};
 use crate::primitive::thread;
@@ -46,6 +47,7 @@ pub struct Builder {
     thread_keep_alive: Duration,
     start_paused: bool,
     sources_end_with_runtime: bool,
+    buffers: Limits,
     user_data: Option<StdArc<dyn Any + Send + Sync>>,
 }
 
@@ -77,6 +79,7 @@ impl Builder {
             thread_keep_alive: KEEP_ALIVE,
             start_paused: false,
             sources_end_with_runtime: false,
+            buffers: Limits::default(),
             user_data: None,
         }
     }
@@ -240,6 +243,31 @@ impl Builder {
         self
     }
 
+    /// Caps the bytes of each loop's buffers ([`BufferPool`](crate::buf::BufferPool)), those that
+    /// are lent out and those that are free together: at the cap, who wants one waits. Default: 256
+    /// MiB for each loop.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is below 2 KiB, the smallest buffer.
+    #[track_caller]
+    pub fn buffer_bytes_max(&mut self, bytes: usize) -> &mut Self {
+        assert!(
+            bytes >= BLOCK_BYTES_MIN,
+            "buffer_bytes_max must be at least {BLOCK_BYTES_MIN} bytes: the smallest buffer"
+        );
+        self.buffers.bytes_max = bytes;
+        self
+    }
+
+    /// Limits the bytes of free buffers that each loop keeps for the next use; what comes home
+    /// beyond that is freed, so that a burst does not hold memory for ever. Default: 4 MiB for each
+    /// loop.
+    pub fn buffer_free_bytes_max(&mut self, bytes: usize) -> &mut Self {
+        self.buffers.free_bytes_max = bytes;
+        self
+    }
+
     /// Makes the runtime with its clock paused: see [`time::pause`](crate::time::pause). Default:
     /// false. [`build`](Self::build) panics if the runtime is not a current-thread one.
     #[cfg(feature = "test-util")]
@@ -350,6 +378,7 @@ impl Builder {
             affinity: self.affinity.clone(),
             placement: self.placement,
             sources_end_with_runtime: self.sources_end_with_runtime,
+            buffers: self.buffers,
             user_data: self.user_data.clone(),
         };
         let can_pause = self.flavor == RuntimeFlavor::CurrentThread;
@@ -391,6 +420,7 @@ impl fmt::Debug for Builder {
             .field("placement", &self.placement)
             .field("busy_poll", &self.busy_poll)
             .field("stay_awake", &self.stay_awake)
+            .field("buffers", &self.buffers)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use super::handle::RuntimeFlavor;
 use super::placement::Placement;
 use super::shutdown::Alive;
 use crate::blocking::Pool;
+use crate::buf::Limits;
 use crate::contain::contained;
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc};
@@ -88,6 +89,7 @@ pub(crate) struct Config {
     pub(crate) affinity: Option<Vec<usize>>,
     pub(crate) placement: Placement,
     pub(crate) sources_end_with_runtime: bool,
+    pub(crate) buffers: Limits,
     pub(crate) user_data: Option<StdArc<dyn Any + Send + Sync>>,
 }
 
@@ -110,6 +112,7 @@ impl fmt::Debug for Config {
             .field("stay_awake", &self.stay_awake)
             .field("affinity", &self.affinity)
             .field("placement", &self.placement)
+            .field("buffers", &self.buffers)
             .finish_non_exhaustive()
     }
 }

@@ -35,6 +35,7 @@ pub(crate) use live::{LiveKey, LiveTasks, NOT_LIVE};
 pub use remote::LoopId;
 pub(crate) use remote::Remote;
 
+use crate::buf::Pool;
 use crate::contain::wake_contained;
 use crate::metrics::Counts;
 use crate::primitive::{self, sync::Arc};
@@ -56,6 +57,8 @@ pub(crate) enum Message {
     Source(reactor::Message),
     /// A change of a timer.
     Timer(time::Message),
+    /// Buffers came home while somebody waits for them.
+    Buffers,
     /// The runtime shuts down.
     Stop,
 }
@@ -68,6 +71,7 @@ pub(crate) struct Local {
     role: Role,
     pub(crate) reactor: Reactor,
     pub(crate) timers: Timers,
+    pub(crate) pool: Pool,
     pub(crate) counts: Counts,
     queue: RunQueue,
     live: LiveTasks,
@@ -102,12 +106,14 @@ enum Ending {
 impl Local {
     pub(crate) fn new(remote: Arc<Remote>, shared: Arc<Shared>, role: Role) -> Self {
         let timers = Timers::new(Arc::clone(&shared.clock));
+        let pool = Pool::new(Arc::clone(&remote), shared.config.buffers);
         Self {
             remote,
             shared,
             role,
             reactor: Reactor::new(),
             timers,
+            pool,
             counts: Counts::default(),
             queue: RunQueue::default(),
             live: LiveTasks::default(),
@@ -171,6 +177,7 @@ impl Local {
     fn begin_turn(&self) {
         self.counts.turns.add(1);
         self.take_inbox();
+        self.pool.collect();
     }
 
     /// The second half: the system call, which is also the sleep.
@@ -231,6 +238,7 @@ impl Local {
             Message::WakeRoot => self.wake_root(),
             Message::Source(message) => self.reactor.receive(self, message),
             Message::Timer(message) => self.timers.on_message(message),
+            Message::Buffers => self.pool.look_home(),
             Message::Stop => self.stopping.set(true),
         }
     }
@@ -342,6 +350,7 @@ impl Local {
         self.remote
             .published
             .publish(&self.counts, self.reactor.len(), self.timers.len());
+        self.remote.published.publish_buffers(self.pool.gauges());
     }
 
     // ---- what tasks and wake-ups ask for ----
@@ -428,6 +437,7 @@ impl Local {
         self.wake_deferred();
         self.timers.clear_on_exit();
         self.reactor.close(self);
+        self.pool.put_aside();
         self.take_inbox();
         debug_assert!(self.live.len() == 0, "a main loop has local tasks only");
     }
@@ -462,6 +472,7 @@ impl Local {
         self.wake_deferred();
         self.timers.clear_on_exit();
         self.reactor.close(self);
+        self.pool.close();
         self.count_busy(Instant::now());
         self.remote.published.set_turn_began(None);
         self.publish();

@@ -1,0 +1,272 @@
+//! Reading into a buffer of the loop, and writing from one.
+//!
+//! Place: the methods of every stream, called by tasks and by the halves; calls `BufferPool` for a
+//! block and `Source` to wait; runs on any thread that polls a task.
+//!
+//! # Invariants
+//! - A stream that waits for its peer holds no block: one is taken in the poll that reads, and given
+//!   back in that poll if there was nothing to read.
+//! - Only a stream that has something to read waits for memory, and nothing is read before the block
+//!   is there: a future that is dropped loses nothing.
+//!
+//! # Why it is so
+//! The block is taken before the system call and not between an event and the call, because taking
+//! and giving back costs a few nanoseconds and a second look at the readiness costs as much.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// How large a block the next read of a stream takes, by what the last ones found.
+///
+/// One word: the orders (logarithms) of the size, of its bounds, and the number of small reads one
+/// after the other. Relaxed and without exchange: it is a hint, and a stream has one reader.
+#[derive(Debug)]
+pub(crate) struct LeaseSize(AtomicU32);
+
+impl LeaseSize {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(pack(
+            LEASE_BYTES_DEFAULT.start().ilog2(),
+            LEASE_BYTES_DEFAULT.start().ilog2(),
+            LEASE_BYTES_DEFAULT.end().ilog2(),
+        )))
+    }
+
+    /// Keeps the size within bounds from now on.
+    pub(crate) fn set_bounds(&self, bytes: &RangeInclusive<usize>) {
+        let order = |bytes: usize| bytes.clamp(1, ORDER_BYTES_MAX).next_power_of_two().ilog2();
+        let low = order(*bytes.start());
+        let high = order(*bytes.end()).max(low);
+        let size = (self.0.load(Relaxed) & FIELD).clamp(low, high);
+        self.0.store(pack(size, low, high), Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        1 << (self.0.load(Relaxed) & FIELD)
+    }
+
+    /// What a read into a block of `capacity` bytes has found. It fills the block: the next is four
+    /// times as large, up to the bound. It is small several times in a row: the next is half.
+    #[inline]
+    pub(crate) fn note(&self, count: usize, capacity: usize) {
+        let word = self.0.load(Relaxed);
+        let is_small = count <= capacity / SMALL_PART;
+        if count < capacity && !is_small && word >> SMALL_READS_AT == 0 {
+            return;
+        }
+        let (size, low, high) = (word & FIELD, word >> 8 & FIELD, word >> 16 & FIELD);
+        let small_reads = word >> SMALL_READS_AT;
+        let next = if count >= capacity {
+            pack((size + 2).min(high), low, high)
+        } else if !is_small || size == low {
+            pack(size, low, high)
+        } else if small_reads + 1 < SMALL_READS_MAX {
+            pack(size, low, high) | (small_reads + 1) << SMALL_READS_AT
+        } else {
+            pack(size - 1, low, high)
+        };
+        if next != word {
+            self.0.store(next, Relaxed);
+        }
+    }
+}
+
+/// No small reads.
+fn pack(size: u32, low: u32, high: u32) -> u32 {
+    size | low << 8 | high << 16
+}
+
+/// Bounds of the blocks that a stream reads into, unless it is told others.
+const LEASE_BYTES_DEFAULT: RangeInclusive<usize> = 4096..=128 * 1024;
+/// A read is small if it fills at most this part of the block: less than half, so that a size that
+/// was reached by halving is not left at once.
+const SMALL_PART: usize = 4;
+/// Small reads in a row that halve the size.
+const SMALL_READS_MAX: u32 = 8;
+const FIELD: u32 = 0xff;
+const SMALL_READS_AT: u32 = 24;
+const ORDER_BYTES_MAX: usize = 1 << 30;
+
+/// Gives a stream with fields `io: Source<_>` and `lease_size: LeaseSize` the methods that read into
+/// leases and write from them. `$drained_below`: as for `transfer`.
+macro_rules! leases {
+    ($Stream:ident, $drained_below:path) => {
+        /// Leases: reading and writing without a buffer of one's own.
+        impl $Stream {
+            /// Waits for bytes, then takes a buffer of this loop's
+            /// [pool](oneloop_runtime::buf::BufferPool) and reads into it. An empty lease is the end
+            /// of the stream.
+            ///
+            /// A stream that waits holds no buffer, however many of them there are, and the buffer is
+            /// one that was in use a moment ago. Its size follows what the last reads found, from 4
+            /// KiB to 128 KiB unless [`set_read_lease_bytes`](Self::set_read_lease_bytes) says
+            /// otherwise. At the pool's cap it waits for memory, and the peer is slowed down by the
+            /// kernel meanwhile.
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_read`](Self::poll_read); `OutOfMemory` if the system has no memory for a
+            /// buffer: nothing was read.
+            ///
+            /// # Cancel safety
+            ///
+            /// Safe: if the future is dropped, nothing was read.
+            ///
+            /// # Threads
+            ///
+            /// On a thread that runs no loop the buffer is plain memory, without a cap.
+            pub async fn read_lease(&mut self) -> io::Result<Lease> {
+                self.lease().await
+            }
+
+            /// Sets the bounds of the buffers that [`read_lease`](Self::read_lease) takes, in bytes,
+            /// rounded up to powers of two. Default: 4 KiB to 128 KiB. Bounds above the pool's
+            /// largest buffer (1 MiB, or its cap) mean that one.
+            pub fn set_read_lease_bytes(&self, bounds: RangeInclusive<usize>) {
+                self.lease_size.set_bounds(&bounds);
+            }
+
+            /// Writes all that is filled in a lease, and gives its buffer back.
+            ///
+            /// # Errors
+            ///
+            /// As [`write_all`](Self::write_all).
+            ///
+            /// # Cancel safety
+            ///
+            /// **Not safe**: if the future is dropped, an unknown part has been written.
+            pub async fn write_all_lease(&mut self, lease: Lease) -> io::Result<()> {
+                self.drain(&lease).await
+            }
+
+            pub(crate) async fn lease(&self) -> io::Result<Lease> {
+                let mut memory = None;
+                poll_fn(|cx| self.poll_lease(cx, &mut memory)).await
+            }
+
+            fn poll_lease(
+                &self,
+                cx: &mut Context<'_>,
+                memory: &mut Option<Acquire>,
+            ) -> Poll<io::Result<Lease>> {
+                loop {
+                    let lease = match memory {
+                        Some(acquire) => {
+                            let lease = ready!(Pin::new(acquire).poll(cx));
+                            *memory = None;
+                            lease?
+                        }
+                        None => match self.block() {
+                            Ok(lease) => lease,
+                            Err(error) if error.is_full() => {
+                                ready!(self.io.poll_ready(cx, Direction::Read))?;
+                                let bytes = self.lease_bytes();
+                                *memory = Some(BufferPool::current().acquire(bytes));
+                                continue;
+                            }
+                            Err(error) => return Poll::Ready(Err(error.into())),
+                        },
+                    };
+                    return self.poll_fill(cx, lease);
+                }
+            }
+
+            /// Reads into a block. If there is nothing to read, the block goes home.
+            #[inline]
+            fn poll_fill(&self, cx: &mut Context<'_>, mut lease: Lease) -> Poll<io::Result<Lease>> {
+                let want = $drained_below(sys::transfer_bytes(lease.capacity()));
+                let count =
+                    ready!(
+                        self.io
+                            .poll_transfer(cx, Direction::Read, want, |descriptor| {
+                                sys::receive_uninit(descriptor.as_fd(), lease.spare_capacity_mut())
+                            })
+                    )?;
+                Poll::Ready(Ok(self.filled(lease, count)))
+            }
+
+            fn filled(&self, mut lease: Lease, count: usize) -> Lease {
+                if count == 0 {
+                    return Lease::empty();
+                }
+                self.lease_size.note(count, lease.capacity());
+                // SAFETY: `count` is what `receive_uninit` returned last, into the spare capacity of
+                // an empty lease: that many bytes from its start are initialised.
+                unsafe { lease.set_len(count) };
+                lease
+            }
+
+            /// A block for the next read, if there is one.
+            #[inline]
+            fn block(&self) -> Result<Lease, AcquireError> {
+                let pool = BufferPool::current();
+                match pool.try_acquire(self.lease_size.bytes()) {
+                    Err(error) if error.is_too_large() => pool.try_acquire(self.lease_bytes()),
+                    outcome => outcome,
+                }
+            }
+
+            #[cold]
+            fn lease_bytes(&self) -> usize {
+                let largest = BufferPool::current().lease_bytes_max();
+                self.lease_size.bytes().min(largest)
+            }
+        }
+    };
+}
+
+pub(crate) use leases;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_grows_when_reads_fill_the_block_and_stays_within_bounds() {
+        let size = LeaseSize::new();
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            seen.push(size.bytes());
+            size.note(size.bytes(), size.bytes());
+        }
+        assert_eq!(seen, [4096, 16_384, 65_536, 131_072, 131_072]);
+    }
+
+    #[test]
+    fn size_shrinks_after_several_small_reads_in_a_row() {
+        let size = LeaseSize::new();
+        size.note(4096, 4096);
+        assert_eq!(size.bytes(), 16_384);
+        for _ in 0..SMALL_READS_MAX - 1 {
+            size.note(1, 16_384);
+        }
+        assert_eq!(size.bytes(), 16_384, "not yet");
+        size.note(10_000, 16_384);
+        for _ in 0..SMALL_READS_MAX - 1 {
+            size.note(1, 16_384);
+        }
+        assert_eq!(size.bytes(), 16_384, "a middling read ends the row");
+        size.note(1, 16_384);
+        assert_eq!(size.bytes(), 8192);
+        for _ in 0..100 {
+            size.note(1, size.bytes());
+        }
+        assert_eq!(size.bytes(), 4096, "not below the bound");
+    }
+
+    #[test]
+    fn bounds_are_rounded_up_and_kept() {
+        let size = LeaseSize::new();
+        size.set_bounds(&(10_000..=20_000));
+        assert_eq!(size.bytes(), 16_384);
+        size.note(16_384, 16_384);
+        assert_eq!(size.bytes(), 32_768);
+        size.set_bounds(&(0..=0));
+        assert_eq!(size.bytes(), 1);
+        size.set_bounds(&RangeInclusive::new(8192, 1));
+        assert_eq!(size.bytes(), 8192, "the lower bound counts");
+        size.set_bounds(&(usize::MAX..=usize::MAX));
+        assert_eq!(size.bytes(), ORDER_BYTES_MAX);
+    }
+}
