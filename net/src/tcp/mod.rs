@@ -10,15 +10,29 @@
 //!                                                        +------------------------+
 //! ```
 
+#[cfg(target_os = "linux")]
+mod cork;
 mod descriptor;
 mod halves;
+#[cfg(target_os = "linux")]
+mod info;
+#[cfg(target_os = "linux")]
+mod keepalive;
 mod listener;
+#[cfg(target_os = "linux")]
+mod listening_options;
 mod options;
 mod socket;
 mod stream;
 mod transfer;
 
+#[cfg(target_os = "linux")]
+pub use cork::Corked;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+#[cfg(target_os = "linux")]
+pub use info::{TcpInfo, TcpState};
+#[cfg(target_os = "linux")]
+pub use keepalive::TcpKeepalive;
 pub use listener::TcpListener;
 pub use socket::TcpSocket;
 pub use stream::TcpStream;

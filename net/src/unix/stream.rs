@@ -173,6 +173,7 @@ impl AsRef<Self> for UnixStream {
 }
 
 crate::conversions::conversions!(UnixStream, net::UnixStream);
+crate::options::buffer_sizes!(UnixStream);
 
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
