@@ -54,6 +54,7 @@ const UNSAFE_FILES: &[&str] = &[
     "net/src/tcp/socket.rs",
     "net/src/unix/pipe.rs",
     "net/src/unix/socket.rs",
+    "net/src/zero_copy/sigpipe.rs",
     "net/tests/tcp/raw.rs",
     "runtime/src/reactor/descriptor.rs",
     "runtime/src/runtime/context.rs",

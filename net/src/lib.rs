@@ -49,6 +49,7 @@ mod sys;
 pub mod tcp;
 mod udp;
 pub mod unix;
+pub mod zero_copy;
 
 pub use addr::ToSocketAddrs;
 pub use lookup::lookup_host;
@@ -57,3 +58,4 @@ pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 #[doc(inline)]
 pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
+pub use zero_copy::{copy, copy_bidirectional};

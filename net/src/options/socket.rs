@@ -30,8 +30,7 @@ macro_rules! socket_options {
             ///
             /// Those of getsockopt(2).
             pub fn priority(&self) -> std::io::Result<u32> {
-                let priority =
-                    crate::options::raw::int(self, libc::SOL_SOCKET, libc::SO_PRIORITY)?;
+                let priority = crate::options::raw::int(self, libc::SOL_SOCKET, libc::SO_PRIORITY)?;
                 Ok(priority.unsigned_abs())
             }
 

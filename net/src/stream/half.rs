@@ -234,6 +234,20 @@ macro_rules! write_half {
                 self.stream().drain(buf).await
             }
 
+            /// Writes all of several buffers as if they were one. What is in `bufs` afterwards
+            /// is of no use.
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_write`](Self::poll_write).
+            ///
+            /// # Cancel safety
+            ///
+            /// **Not safe**: an unknown part has been written.
+            pub async fn write_all_vectored(&mut self, bufs: &mut [IoSlice<'_>]) -> io::Result<()> {
+                self.stream().drain_vectored(bufs).await
+            }
+
             /// Does nothing.
             ///
             /// # Errors

@@ -48,7 +48,7 @@ use crate::{lookup, sys};
 /// # }
 /// ```
 pub struct TcpStream {
-    pub(super) io: Source<Descriptor>,
+    pub(crate) io: Source<Descriptor>,
 }
 
 impl TcpStream {

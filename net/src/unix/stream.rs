@@ -28,7 +28,7 @@ use crate::sys;
 /// # }
 /// ```
 pub struct UnixStream {
-    pub(super) io: Source<net::UnixStream>,
+    pub(crate) io: Source<net::UnixStream>,
 }
 
 impl UnixStream {

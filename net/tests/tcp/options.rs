@@ -300,7 +300,10 @@ fn the_kernels_view_of_a_connection() {
         let info = far.tcp_info().unwrap();
         assert_eq!(info.state, TcpState::Established);
         assert_eq!(info.bytes_received, Some(100_000));
-        assert!(info.cwnd > 0 && info.send_mss > 0 && info.path_mtu > 0, "{info:?}");
+        assert!(
+            info.cwnd > 0 && info.send_mss > 0 && info.path_mtu > 0,
+            "{info:?}"
+        );
         assert_eq!((info.retransmits, info.lost), (0, 0));
         near.shutdown().await.unwrap();
         assert_eq!(far.read(&mut got).await.unwrap(), 0);
