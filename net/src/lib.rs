@@ -37,6 +37,7 @@
 
 mod acceptor;
 mod addr;
+mod coalesced;
 mod conversions;
 mod datagram;
 mod faults;
@@ -52,6 +53,7 @@ pub mod unix;
 pub mod zero_copy;
 
 pub use addr::ToSocketAddrs;
+pub use coalesced::Coalesced;
 pub use lookup::lookup_host;
 #[doc(inline)]
 pub use tcp::{TcpListener, TcpSocket, TcpStream};

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use oneloop_runtime::io::Direction;
 
-use crate::{TcpStream, UnixStream, tcp, unix};
+use crate::{Coalesced, TcpStream, UnixStream, tcp, unix};
 
 /// Something that bytes are copied from.
 pub trait ReadEnd {
@@ -177,4 +177,25 @@ read_ends! {
 write_ends! {
     TcpStream: TcpStream, tcp::WriteHalf<'_>, tcp::OwnedWriteHalf;
     UnixStream: UnixStream, unix::WriteHalf<'_>, unix::OwnedWriteHalf;
+}
+
+/// Its gathered bytes come first, so others go through it.
+impl<S: AsSocket + Send + Sync + 'static> ReadEnd for Coalesced<S> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        (*self).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsSocket + Send + Sync + 'static> WriteEnd for Coalesced<S> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        (*self).poll_write(cx, buf)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (*self).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (*self).poll_shutdown(cx)
+    }
 }

@@ -10,6 +10,7 @@ mod bounds;
 mod bytes;
 mod cancel;
 mod closing;
+mod coalescing;
 mod connecting;
 mod copying;
 mod halves;
