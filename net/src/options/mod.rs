@@ -14,7 +14,9 @@
 //! to the connection only as long as nobody has set it (tcp(7), `tcp_moderate_rcvbuf`).
 
 mod buffer_sizes;
-#[cfg(target_os = "linux")]
+// Android has the credentials of a peer only.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod raw;
 #[cfg(target_os = "linux")]
 mod socket;
