@@ -83,7 +83,7 @@ impl<'a, F: AsFd> SendFile<'a, F> {
     }
 
     /// Sends once, as much as the socket has room for.
-    fn poll_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_once(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let bytes_max = usize::try_from(self.left)
             .unwrap_or(usize::MAX)
             .min(CALL_BYTES_MAX);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use oneloop_net::zero_copy::Plain;
 use oneloop_net::zero_copy::{ReadEnd, WriteEnd};
 use oneloop_net::{TcpStream, UnixStream, copy, copy_bidirectional};
-use oneloop_runtime::task::{JoinHandle, spawn};
+use oneloop_runtime::task::{JoinHandle, spawn, yield_now};
 use oneloop_runtime::time::timeout;
 
 use crate::raw::restore_default_sigpipe;
@@ -283,6 +283,43 @@ fn idle_copies_hold_no_pipe() {
 }
 
 #[test]
+fn copies_that_wait_hold_a_pipe_and_few_are_kept_for_the_next() {
+    let name = "copying::copies_that_wait_hold_a_pipe_and_few_are_kept_for_the_next";
+    in_own_process(name, || {
+        run(async {
+            const COPIES: usize = 40;
+            let before = pipe_ends();
+            let mut relays = Vec::new();
+            for _ in 0..COPIES {
+                let (mut a, a_peer) = narrow_with_std_peer().await;
+                let (mut b, b_peer) = narrow_with_std_peer().await;
+                let relay = spawn(async move { copy_bidirectional(&mut a, &mut b).await });
+                a_peer.set_nonblocking(true).unwrap();
+                relays.push((a_peer, b_peer, relay));
+            }
+            // Nobody reads: in the end the bytes stand in a pipe.
+            while pipe_ends() - before < 2 * COPIES {
+                for (a_peer, _, _) in &mut relays {
+                    if let Err(error) = a_peer.write(&[4; 1000]) {
+                        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    }
+                }
+                yield_now().await;
+            }
+            for (a_peer, b_peer, relay) in relays {
+                a_peer.shutdown(net::Shutdown::Write).unwrap();
+                let reader = read_slowly(b_peer);
+                assert!(relay.await.unwrap().unwrap().0 > 0);
+                reader.join().unwrap();
+            }
+            let kept = pipe_ends() - before;
+            // Two loops, and two ends to a pipe.
+            assert!(kept <= 2 * 2 * 16, "{kept} ends of pipes");
+        });
+    });
+}
+
+#[test]
 fn without_a_descriptor_for_a_pipe_the_bytes_go_through() {
     in_own_process(
         "copying::without_a_descriptor_for_a_pipe_the_bytes_go_through",
@@ -323,7 +360,7 @@ fn no_sigpipe_where_it_would_kill() {
             // The relay must find the pipe broken, and this peer must not.
             while !relay.is_finished() {
                 let _ = socket2::SockRef::from(&a).send_with_flags(&[1; 1000], libc::MSG_NOSIGNAL);
-                oneloop_runtime::task::yield_now().await;
+                yield_now().await;
             }
             assert!(relay.await.unwrap().is_err());
             assert_eq!(a.read(&mut [0]).unwrap_or(0), 0);
