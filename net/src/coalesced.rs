@@ -190,9 +190,6 @@ impl<S: AsSocket + Send + Sync + 'static> Coalesced<S> {
         let shared = self.shared();
         let coop = ready!(coop::poll_proceed(cx));
         let mut output = shared.lock();
-        if output.unsent() >= shared.bytes_max {
-            shared.send(&mut output);
-        }
         if let Some(error) = output.error.take() {
             return Poll::Ready(Err(error));
         }
@@ -205,6 +202,7 @@ impl<S: AsSocket + Send + Sync + 'static> Coalesced<S> {
         }
         let count = buf.len().min(shared.bytes_max - unsent);
         if count == 0 {
+            // The send that filled it up has left the flusher waiting for room.
             let former = output.waiter.replace(cx.waker().clone());
             drop(output);
             drop(former);

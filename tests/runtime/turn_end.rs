@@ -55,13 +55,13 @@ fn wakers_come_after_the_turns_tasks_and_before_those_that_gave_way() {
 
 #[test]
 fn the_end_of_a_block_on_is_the_end_of_its_turn() {
-    let trace = Trace::default();
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .build()
-        .unwrap();
-    runtime.block_on(async { wake_at_turn_end(&note("root", &trace)) });
-    assert_eq!(*trace.lock().unwrap(), ["root"]);
+    let loops = Builder::new_multi_thread().worker_threads(1).build();
+    let current = Builder::new_current_thread().build();
+    for runtime in [loops.unwrap(), current.unwrap()] {
+        let trace = Trace::default();
+        runtime.block_on(async { wake_at_turn_end(&note("root", &trace)) });
+        assert_eq!(*trace.lock().unwrap(), ["root"]);
+    }
 }
 
 #[test]
