@@ -51,7 +51,7 @@ fn main() {
 async fn serve(addr: SocketAddr, leases: bool) -> io::Result<Serving> {
     let listeners = TcpListener::bind_per_loop(addr).await?;
     // Made, polled and dropped on one loop: its future may hold what is not `Send`.
-    listeners.serve(async move |stream: TcpStream, _peer| {
+    listeners.serve(move |stream: TcpStream, _peer| async move {
         // An error ends this connection; its peer knows already.
         let _ = match leases {
             true => echo_leases(stream).await,

@@ -17,7 +17,8 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::{TcpStream, UnixStream, tcp, unix};
+use crate::zero_copy::AsSocket;
+use crate::{Coalesced, TcpStream, UnixStream, tcp, unix};
 
 macro_rules! async_read {
     ($($reader:ty),+) => {$(
@@ -91,6 +92,41 @@ async_write!(
     unix::WriteHalf<'_>,
     unix::OwnedWriteHalf
 );
+
+macro_rules! coalesced {
+    ($($stream:ty),+) => {$(
+        impl<S: AsSocket + Send + Sync + 'static> AsyncRead for $stream {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                (*self).poll_read(cx, buf)
+            }
+        }
+
+        impl<S: AsSocket + Send + Sync + 'static> AsyncWrite for $stream {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                (*self).poll_write(cx, buf)
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                (*self).poll_flush(cx)
+            }
+
+            /// Flushes, then shuts down the write direction.
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                (*self).poll_shutdown(cx)
+            }
+        }
+    )+};
+}
+
+coalesced!(Coalesced<S>, &Coalesced<S>);
 
 impl AsyncRead for unix::pipe::Receiver {
     fn poll_read(

@@ -37,6 +37,7 @@
 
 mod acceptor;
 mod addr;
+mod coalesced;
 mod conversions;
 mod datagram;
 mod faults;
@@ -44,13 +45,16 @@ mod faults;
 mod futures_io;
 pub mod listeners;
 mod lookup;
+mod options;
 mod stream;
 mod sys;
 pub mod tcp;
 mod udp;
 pub mod unix;
+pub mod zero_copy;
 
 pub use addr::ToSocketAddrs;
+pub use coalesced::Coalesced;
 #[doc(inline)]
 pub use listeners::{AcceptPolicy, Listeners};
 pub use lookup::lookup_host;
@@ -59,3 +63,4 @@ pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 #[doc(inline)]
 pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
+pub use zero_copy::{copy, copy_bidirectional};

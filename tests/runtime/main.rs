@@ -27,3 +27,4 @@ mod signals;
 mod source;
 mod support;
 mod tasks;
+mod turn_end;

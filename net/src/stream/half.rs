@@ -258,13 +258,27 @@ macro_rules! write_half {
             ///
             /// # Errors
             ///
-            /// As [`poll_write`](Self::poll_write).
+            /// As [`write`](Self::write).
             ///
             /// # Cancel safety
             ///
             /// **Not safe**: an unknown part has been written.
             pub async fn write_all_lease(&mut self, lease: Lease) -> io::Result<()> {
                 self.stream().drain(&lease).await
+            }
+
+            /// Writes all of several buffers as if they were one. What is in `bufs` afterwards
+            /// is of no use.
+            ///
+            /// # Errors
+            ///
+            /// As [`poll_write`](Self::poll_write).
+            ///
+            /// # Cancel safety
+            ///
+            /// **Not safe**: an unknown part has been written.
+            pub async fn write_all_vectored(&mut self, bufs: &mut [IoSlice<'_>]) -> io::Result<()> {
+                self.stream().drain_vectored(bufs).await
             }
 
             /// Does nothing.

@@ -369,6 +369,21 @@ macro_rules! transfer {
                 self.drain(buf).await
             }
 
+            /// Writes all of several buffers as if they were one, more than 1024 too. What is
+            /// in `bufs` afterwards is of no use: buffers that were written in part have been cut.
+            ///
+            /// # Errors
+            ///
+            /// As [`write`](Self::write). How much was written until then is not known.
+            ///
+            /// # Cancel safety
+            ///
+            /// **Not safe**: if the future is dropped, an unknown part has been written. To be able
+            /// to go on, keep count and call [`write_vectored`](Self::write_vectored).
+            pub async fn write_all_vectored(&mut self, bufs: &mut [IoSlice<'_>]) -> io::Result<()> {
+                self.drain_vectored(bufs).await
+            }
+
             /// Does nothing: a TCP stream keeps no bytes back. For code that is written for
             /// buffered streams as well.
             ///
@@ -411,6 +426,26 @@ macro_rules! transfer {
                     }
                 }
                 Ok(filled)
+            }
+
+            pub(crate) async fn drain_vectored(
+                &self,
+                mut bufs: &mut [IoSlice<'_>],
+            ) -> io::Result<()> {
+                // Also cuts the empty ones off: what is first has bytes.
+                IoSlice::advance_slices(&mut bufs, 0);
+                while !bufs.is_empty() {
+                    match poll_fn(|cx| self.poll_write_vectored(cx, bufs)).await? {
+                        0 => {
+                            return Err(io::Error::new(
+                                io::ErrorKind::WriteZero,
+                                "the socket took no bytes and gave no reason",
+                            ));
+                        }
+                        count => IoSlice::advance_slices(&mut bufs, count),
+                    }
+                }
+                Ok(())
             }
 
             pub(crate) async fn drain(&self, mut buf: &[u8]) -> io::Result<()> {

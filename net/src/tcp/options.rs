@@ -138,4 +138,48 @@ impl TcpStream {
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io.get_ref().std().set_ttl(ttl)
     }
+
+    /// Returns the type-of-service byte of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        SockRef::from(self).tos_v4()
+    }
+
+    /// Sets the type-of-service byte of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        SockRef::from(self).set_tos_v4(tos)
+    }
+
+    /// Returns the traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    #[cfg(target_os = "linux")]
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        SockRef::from(self).tclass_v6()
+    }
+
+    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    #[cfg(target_os = "linux")]
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        SockRef::from(self).set_tclass_v6(tclass)
+    }
 }
+
+crate::options::buffer_sizes!(TcpStream);
+#[cfg(target_os = "linux")]
+crate::options::socket_options!(TcpStream);
+#[cfg(target_os = "linux")]
+crate::options::tcp_options!(TcpStream);

@@ -202,44 +202,6 @@ impl TcpSocket {
         self.options().reuse_port()
     }
 
-    /// Sets the size of the kernel's send buffer (`SO_SNDBUF`), in bytes. Linux doubles it and
-    /// stops adapting it to the connection.
-    ///
-    /// # Errors
-    ///
-    /// Those of setsockopt(2).
-    pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
-        self.options().set_send_buffer_size(clamp_size(size))
-    }
-
-    /// Returns the size of the kernel's send buffer, in bytes.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn send_buffer_size(&self) -> io::Result<u32> {
-        self.options().send_buffer_size().map(size_u32)
-    }
-
-    /// Sets the size of the kernel's receive buffer (`SO_RCVBUF`), in bytes. Linux doubles it and
-    /// stops adapting it to the connection.
-    ///
-    /// # Errors
-    ///
-    /// Those of setsockopt(2).
-    pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
-        self.options().set_recv_buffer_size(clamp_size(size))
-    }
-
-    /// Returns the size of the kernel's receive buffer, in bytes.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn recv_buffer_size(&self) -> io::Result<u32> {
-        self.options().recv_buffer_size().map(size_u32)
-    }
-
     /// Sets `SO_KEEPALIVE`: whether the kernel probes a connection on which nothing happens.
     ///
     /// # Errors
@@ -395,14 +357,7 @@ impl TcpSocket {
     }
 }
 
-/// The kernel takes an `int`: what is more would turn negative.
-fn clamp_size(size: u32) -> usize {
-    size.min(i32::MAX.unsigned_abs()) as usize
-}
-
-fn size_u32(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or(u32::MAX)
-}
+crate::options::buffer_sizes!(TcpSocket);
 
 impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,7 +49,7 @@ use crate::{lookup, sys};
 /// # }
 /// ```
 pub struct TcpStream {
-    pub(super) io: Source<Descriptor>,
+    pub(crate) io: Source<Descriptor>,
     pub(super) lease_size: LeaseSize,
 }
 

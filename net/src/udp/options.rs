@@ -223,3 +223,7 @@ impl UdpSocket {
         self.io.get_ref().leave_multicast_v6(multiaddr, interface)
     }
 }
+
+crate::options::buffer_sizes!(UdpSocket);
+#[cfg(target_os = "linux")]
+crate::options::socket_options!(UdpSocket);

@@ -29,7 +29,7 @@ use crate::sys;
 /// # }
 /// ```
 pub struct UnixStream {
-    pub(super) io: Source<net::UnixStream>,
+    pub(crate) io: Source<net::UnixStream>,
     pub(super) lease_size: LeaseSize,
 }
 
@@ -175,6 +175,7 @@ impl AsRef<Self> for UnixStream {
 }
 
 crate::conversions::conversions!(UnixStream, net::UnixStream, lease_size: LeaseSize::new());
+crate::options::buffer_sizes!(UnixStream);
 
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);

@@ -1,31 +1,17 @@
 //! Futures that are dropped after n polls, at every await: nothing lost, nothing doubled (G19).
 
-use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::net;
-use std::pin::pin;
-use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use oneloop_net::{TcpListener, TcpSocket, TcpStream};
-use oneloop_runtime::task::{spawn, yield_now};
+use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::sleep;
 
-use crate::support::{in_own_process, open_descriptors, pattern, run, with_std_peer};
-
-/// Polls `future` up to `times` times, a turn of the loop apart, then drops it.
-async fn poll_and_drop<F: Future>(times: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    for _ in 0..times {
-        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-        if let Poll::Ready(output) = polled {
-            return Some(output);
-        }
-        yield_now().await;
-    }
-    None
-}
+use crate::support::{
+    in_own_process, open_descriptors, pattern, poll_and_drop, run, with_std_peer,
+};
 
 /// 0, 1, 2 ... 32, 0, 1 ...
 fn polls() -> impl Iterator<Item = usize> {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
+use oneloop_net::tcp::{TcpKeepalive, TcpState};
 use oneloop_net::{TcpSocket, TcpStream};
 
 use crate::raw::from_number;
@@ -166,5 +167,173 @@ fn own_options_reach_the_socket_through_its_descriptor() {
             rustix::net::sockopt::tcp_user_timeout(&stream).unwrap(),
             1234
         );
+    });
+}
+
+#[test]
+fn options_of_tcp_are_the_same_before_and_after_the_connection() {
+    run(async {
+        let (stream, _far) = pair().await;
+        let socket = TcpSocket::new_v4().unwrap();
+        macro_rules! check {
+            ($socket:ident) => {
+                assert_eq!($socket.tcp_keepalive().unwrap(), None);
+                // A fraction counts as a whole second.
+                let asked = TcpKeepalive::new()
+                    .with_time(Duration::from_millis(59_500))
+                    .with_interval(Duration::from_secs(7));
+                $socket.set_tcp_keepalive(&asked).unwrap();
+                $socket
+                    .set_tcp_keepalive(&TcpKeepalive::new().with_retries(3))
+                    .unwrap();
+                let expected = asked.with_time(Duration::from_secs(60)).with_retries(3);
+                assert_eq!($socket.tcp_keepalive().unwrap(), Some(expected));
+                let zero = TcpKeepalive::new().with_time(Duration::ZERO);
+                let error = $socket.set_tcp_keepalive(&zero).unwrap_err();
+                assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+
+                assert_eq!($socket.user_timeout().unwrap(), None);
+                let limit = Some(Duration::from_millis(4321));
+                $socket.set_user_timeout(limit).unwrap();
+                assert_eq!($socket.user_timeout().unwrap(), limit);
+                $socket.set_user_timeout(None).unwrap();
+                assert_eq!($socket.user_timeout().unwrap(), None);
+                $socket.set_notsent_lowat(16_384).unwrap();
+                assert_eq!($socket.notsent_lowat().unwrap(), 16_384);
+                assert!(!$socket.thin_linear_timeouts().unwrap());
+                $socket.set_thin_linear_timeouts(true).unwrap();
+                assert!($socket.thin_linear_timeouts().unwrap());
+                $socket.set_priority(5).unwrap();
+                assert_eq!($socket.priority().unwrap(), 5);
+                $socket.set_tos_v4(0x08).unwrap();
+                assert_eq!($socket.tos_v4().unwrap(), 0x08);
+                $socket.set_incoming_cpu(0).unwrap();
+                assert_eq!($socket.incoming_cpu().unwrap(), Some(0));
+                assert_eq!($socket.mark().unwrap(), 0);
+                allowed_or_refused($socket.set_mark(7), || $socket.mark().unwrap() == 7);
+                let polled = || $socket.busy_poll().unwrap() == 50;
+                allowed_or_refused($socket.set_busy_poll(50), polled);
+            };
+        }
+        check!(stream);
+        check!(socket);
+    });
+}
+
+/// What needs a privilege was either done or refused for the want of it.
+fn allowed_or_refused(outcome: std::io::Result<()>, is_done: impl FnOnce() -> bool) {
+    match outcome {
+        Ok(()) => assert!(is_done()),
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
+    }
+}
+
+#[test]
+fn congestion_control_is_chosen_by_name_and_an_unknown_name_is_named() {
+    run(async {
+        let (stream, _far) = pair().await;
+        let before = stream.congestion().unwrap();
+        assert!(!before.is_empty() && !before.contains('\0'), "{before:?}");
+        // Every system has it.
+        stream.set_congestion("reno").unwrap();
+        assert_eq!(stream.congestion().unwrap(), "reno");
+        for unknown in ["no-such", "", "a-name-that-is-longer-than-the-kernel-takes"] {
+            let error = stream.set_congestion(unknown).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{unknown}");
+            assert!(error.to_string().contains(unknown), "{error}");
+            assert_eq!(stream.congestion().unwrap(), "reno");
+        }
+    });
+}
+
+#[test]
+fn options_of_a_listener_are_inherited() {
+    run(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.set_fastopen(8).unwrap();
+        assert_eq!(socket.fastopen().unwrap(), 8);
+        let listener = socket.listen(8).unwrap();
+        listener.set_congestion("reno").unwrap();
+        let limit = Duration::from_secs(20);
+        listener.set_user_timeout(Some(limit)).unwrap();
+        assert_eq!(listener.defer_accept().unwrap(), Duration::ZERO);
+        listener.set_defer_accept(Duration::from_secs(3)).unwrap();
+        assert!(listener.defer_accept().unwrap() >= Duration::from_secs(3));
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        // A connection whose client is silent is not given out.
+        assert!(listener.try_accept().is_err());
+        client.write_all(b"x").await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        assert_eq!(accepted.congestion().unwrap(), "reno");
+        assert_eq!(accepted.user_timeout().unwrap(), Some(limit));
+    });
+}
+
+#[test]
+fn buffer_sizes_of_a_stream_are_the_kernels_until_they_are_set() {
+    run(async {
+        let (stream, _far) = pair().await;
+        // Nobody has set it: the default that tcp(7) adapts.
+        let default = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap();
+        let default: u32 = default.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert_eq!(stream.recv_buffer_size().unwrap(), default);
+        stream.set_send_buffer_size(10_000).unwrap();
+        assert!((10_000..=20_000).contains(&stream.send_buffer_size().unwrap()));
+        stream.set_recv_buffer_size(10_000).unwrap();
+        assert!((10_000..=20_000).contains(&stream.recv_buffer_size().unwrap()));
+    });
+}
+
+#[test]
+fn the_kernels_view_of_a_connection() {
+    run(async {
+        let (mut near, mut far) = pair().await;
+        let sent = vec![3; 100_000];
+        let mut got = vec![0; sent.len()];
+        let write = near.write_all(&sent);
+        let read = far.read_exact(&mut got);
+        let (written, read) = futures_lite::future::zip(write, read).await;
+        written.unwrap();
+        read.unwrap();
+        let info = far.tcp_info().unwrap();
+        assert_eq!(info.state, TcpState::Established);
+        assert_eq!(info.bytes_received, Some(100_000));
+        assert!(
+            info.cwnd > 0 && info.send_mss > 0 && info.path_mtu > 0,
+            "{info:?}"
+        );
+        assert_eq!((info.retransmits, info.lost), (0, 0));
+        near.shutdown().await.unwrap();
+        assert_eq!(far.read(&mut got).await.unwrap(), 0);
+        assert_eq!(far.tcp_info().unwrap().state, TcpState::CloseWait);
+        assert!(near.tcp_info().unwrap().rtt > Duration::ZERO);
+    });
+}
+
+#[test]
+fn corked_bytes_wait_for_the_end_of_the_guard() {
+    run(async {
+        let (mut near, mut far) = pair().await;
+        near.set_nodelay(true).unwrap();
+        let mut buf = [0; 64];
+        for by_drop in [true, false] {
+            let mut corked = near.corked().unwrap();
+            corked.write_all(b"header ").await.unwrap();
+            assert!(corked.is_corked().unwrap());
+            // Loopback delivers within the write: what is not there now was kept back.
+            assert!(far.try_read(&mut buf).is_err());
+            corked.write_all(b"body").await.unwrap();
+            assert!(far.try_read(&mut buf).is_err());
+            if by_drop {
+                drop(corked);
+            } else {
+                corked.uncork().unwrap();
+            }
+            assert!(!near.is_corked().unwrap());
+            let count = far.read(&mut buf).await.unwrap();
+            assert_eq!(&buf[..count], b"header body");
+        }
     });
 }

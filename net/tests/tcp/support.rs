@@ -1,15 +1,18 @@
 //! What the tests have in common: a runtime with a deadline, pairs of streams, own processes.
 
-use std::future::Future;
-use std::io;
+use std::future::{Future, poll_fn};
+use std::io::{self, Read as _};
 use std::net::{self, Ipv4Addr};
+use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use oneloop_net::{TcpListener, TcpStream};
+use oneloop_net::{TcpListener, TcpSocket, TcpStream};
 use oneloop_runtime::runtime::{Builder, Runtime};
+use oneloop_runtime::task::yield_now;
 use oneloop_runtime::time::timeout;
 
 /// Long enough for a machine that is busy with other tests, short enough to notice a hang.
@@ -87,6 +90,51 @@ pub(crate) async fn with_std_peer() -> (TcpStream, net::TcpStream) {
 /// A listener on a port that the system chose.
 pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()
+}
+
+/// Polls `future` up to `times` times, a turn of the loop apart, then drops it.
+pub(crate) async fn poll_and_drop<F: Future>(times: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..times {
+        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        yield_now().await;
+    }
+    None
+}
+
+/// A connection with small buffers, whose other end is a blocking socket of the standard library.
+pub(crate) async fn narrow_with_std_peer() -> (TcpStream, net::TcpStream) {
+    let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let options = socket2::SockRef::from(&listener);
+    options.set_recv_buffer_size(4096).unwrap();
+    options.set_send_buffer_size(4096).unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(4096).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address = listener.local_addr().unwrap();
+    let stream = socket.connect(address).await.unwrap();
+    (stream, listener.accept().unwrap().0)
+}
+
+/// Reads to the end, a little at a time, with a pause now and then.
+pub(crate) fn read_slowly(mut peer: net::TcpStream) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut received = Vec::new();
+        let mut buf = vec![0; 50_000];
+        for number in 0.. {
+            match peer.read(&mut buf) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => received.extend_from_slice(&buf[..count]),
+            }
+            if number % 8 == 0 {
+                thread::sleep(Duration::from_micros(200));
+            }
+        }
+        received
+    })
 }
 
 /// Bytes of which every stretch is different.

@@ -5,32 +5,50 @@ use std::net;
 use std::process::Command;
 use std::thread;
 
-use oneloop_net::{TcpListener, TcpStream};
+use oneloop_net::{Coalesced, TcpListener, TcpStream};
 use oneloop_runtime::runtime::Builder;
 
 use crate::support::{own_command, own_process, run_on};
 
 const MESSAGES: usize = 500;
 const NAME: &str = "system_calls::message_echoed_costs_one_receive_one_send_one_wait";
+const NAME_IN_PIECES: &str =
+    "system_calls::message_echoed_in_pieces_costs_one_send_if_they_are_gathered";
+const WRITES_OF_A_MESSAGE: usize = 1;
+const PIECES_OF_A_MESSAGE: usize = 16;
 const BEGIN: &str = "oneloop-test-begin";
 const END: &str = "oneloop-test-end";
 
 #[test]
 fn message_echoed_costs_one_receive_one_send_one_wait() {
     if own_process() {
-        return echo_between_marks();
+        return echo_between_marks(WRITES_OF_A_MESSAGE);
     }
+    check_calls_of_echo(NAME);
+}
+
+/// Many small writes, as many sends as before: one.
+#[test]
+fn message_echoed_in_pieces_costs_one_send_if_they_are_gathered() {
+    if own_process() {
+        return echo_between_marks(PIECES_OF_A_MESSAGE);
+    }
+    check_calls_of_echo(NAME_IN_PIECES);
+}
+
+fn check_calls_of_echo(name: &str) {
     if Command::new("strace").arg("-V").output().is_err() {
         return;
     }
-    let log = std::env::temp_dir().join(format!("oneloop-strace-{}", std::process::id()));
+    let file = format!("oneloop-strace-{}-{}", std::process::id(), name.len());
+    let log = std::env::temp_dir().join(file);
     let mut strace = Command::new("strace");
     let calls = "trace=!futex,mmap,munmap,brk";
     strace
         .args(["-f", "-e", calls, "-o"])
         .arg(&log)
         .arg(std::env::current_exe().unwrap());
-    let output = own_command(strace, NAME).output().unwrap();
+    let output = own_command(strace, name).output().unwrap();
     let text = std::fs::read_to_string(&log).unwrap_or_default();
     // If it stays it is a file in the directory for such files.
     let _ = std::fs::remove_file(&log);
@@ -89,7 +107,7 @@ fn mark(name: &str) {
     let _ = rustix::fs::stat(name);
 }
 
-fn echo_between_marks() {
+fn echo_between_marks(pieces: usize) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -104,15 +122,29 @@ fn echo_between_marks() {
     });
     run_on(&runtime, async {
         let listener = TcpListener::from_std(listener).unwrap();
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
         let mut buf = [0; 1024];
         // A first message, so that what follows is the steady state.
-        echo_once(&mut stream, &mut buf).await;
-        mark(BEGIN);
-        for _ in 0..MESSAGES {
+        if pieces == WRITES_OF_A_MESSAGE {
+            let mut stream = stream;
             echo_once(&mut stream, &mut buf).await;
+            mark(BEGIN);
+            for _ in 0..MESSAGES {
+                echo_once(&mut stream, &mut buf).await;
+            }
+            mark(END);
+        } else {
+            let mut stream = Coalesced::new(stream);
+            echo_in_pieces(&mut stream, &mut buf, pieces).await;
+            stream.flush().await.unwrap();
+            mark(BEGIN);
+            for _ in 0..MESSAGES {
+                echo_in_pieces(&mut stream, &mut buf, pieces).await;
+            }
+            // The last answer.
+            stream.flush().await.unwrap();
+            mark(END);
         }
-        mark(END);
     });
     client.join().unwrap();
 }
@@ -121,4 +153,12 @@ async fn echo_once(stream: &mut TcpStream, buf: &mut [u8]) {
     let count = stream.read(buf).await.unwrap();
     assert_eq!(count, 64);
     stream.write_all(&buf[..count]).await.unwrap();
+}
+
+async fn echo_in_pieces(stream: &mut Coalesced<TcpStream>, buf: &mut [u8], pieces: usize) {
+    let count = stream.read(buf).await.unwrap();
+    assert_eq!(count, 64);
+    for piece in buf[..count].chunks(64 / pieces) {
+        stream.write_all(piece).await.unwrap();
+    }
 }

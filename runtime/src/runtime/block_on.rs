@@ -341,6 +341,8 @@ fn drive<F: Future>(local: &Local, after_root: AfterRoot, root: PinnedRoot<F>) -
             let _polled = PolledTask::enter(None, &waker);
             let _budget = coop::begin();
             if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
+                // The turn ends here.
+                local.wake_at_turn_end();
                 return output;
             }
         }

@@ -85,6 +85,22 @@ pub(crate) fn defer(waker: &Waker) {
     });
 }
 
+/// Wakes `waker` at the end of this turn of the loop: after the tasks that are ready now, before the
+/// loop looks at its descriptors or sleeps. At once where no loop runs on this thread.
+///
+/// For work that is better done once for all that happens in a turn, such as sending what several
+/// tasks have written. Each call is one wake-up; who needs only one keeps note of having asked.
+///
+/// # Threads
+///
+/// The waker is woken on this thread.
+pub fn wake_at_turn_end(waker: &Waker) {
+    with_local(|local| match local {
+        Some(local) => local.defer_to_turn_end(waker),
+        None => waker.wake_by_ref(),
+    });
+}
+
 /// The task that is polled on this thread, until dropped. Nested polls restore the outer one.
 pub(crate) struct PolledTask {
     task: *const Meta,

@@ -22,7 +22,7 @@ mod shared;
 mod shutdown;
 
 pub use builder::Builder;
-pub use context::{EnterGuard, TryCurrentError, is_driving_tasks};
+pub use context::{EnterGuard, TryCurrentError, is_driving_tasks, wake_at_turn_end};
 pub use handle::{Handle, RuntimeFlavor};
 pub use load::LoopLoad;
 pub use local_runtime::{LocalOptions, LocalRuntime};

@@ -40,7 +40,9 @@ where
         context::may_block_in_place(),
         "can call blocking only when running on the multi-threaded runtime"
     );
-    // Those who have given way may be on other threads, which need not wait.
+    // Those who have given way may be on other threads, which need not wait; nor need what was
+    // gathered for the end of this turn.
+    context::with_local(|local| local.map(Local::wake_at_turn_end));
     context::with_local(|local| local.map(Local::wake_deferred));
     let _may_block = MayBlock::begin();
     let _unlimited = coop::unlimited();

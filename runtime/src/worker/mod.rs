@@ -8,6 +8,8 @@
 //!   (a snapshot)    (61 or 200 us)   (one system call)
 //! ```
 //!
+//! Between tasks and events, who asked for the end of the turn is woken: gathered output goes out.
+//!
 //! # Invariants
 //! I1. Futures are polled and dropped here alone. I2. All of [`Local`] is plain memory of this
 //! thread; what others may touch is in [`Remote`]. I3. The sleep is announced before the last look
@@ -78,6 +80,8 @@ pub(crate) struct Local {
     stay_awake: StayAwake,
     /// Tasks that gave way: woken after the next look at the descriptors.
     deferred: RefCell<Vec<Waker>>,
+    /// Woken after the tasks of the turn, before the look at the descriptors.
+    at_turn_end: RefCell<Vec<Waker>>,
     awake_since: Cell<Instant>,
     root_woken: Cell<bool>,
     /// Root futures that are driven on this loop, one inside the other.
@@ -119,6 +123,7 @@ impl Local {
             live: LiveTasks::default(),
             stay_awake: StayAwake::default(),
             deferred: RefCell::new(Vec::new()),
+            at_turn_end: RefCell::new(Vec::new()),
             awake_since: Cell::new(Instant::now()),
             root_woken: Cell::new(false),
             roots: Cell::new(0),
@@ -182,6 +187,7 @@ impl Local {
 
     /// The second half: the system call, which is also the sleep.
     fn rest(&self) {
+        self.wake_at_turn_end();
         if self.has_work() || !self.sleep() {
             self.look();
         }
@@ -197,6 +203,7 @@ impl Local {
             || self.root_woken.get()
             || (self.stopping.get() && self.roots.get() == 0)
             || !self.deferred.borrow().is_empty()
+            || !self.at_turn_end.borrow().is_empty()
     }
 
     /// Polls ready tasks, up to the turn's budget of tasks and time.
@@ -338,6 +345,18 @@ impl Local {
         published.set_turn_began(Some(since_start));
     }
 
+    /// Wakes those who wait for the end of the turn. What they ask for meanwhile comes at the end
+    /// of the next, which is at once: it counts as work.
+    pub(crate) fn wake_at_turn_end(&self) {
+        if self.at_turn_end.borrow().is_empty() {
+            return;
+        }
+        let wakers = self.at_turn_end.take();
+        for waker in wakers {
+            wake_contained(waker);
+        }
+    }
+
     /// Adds the time since the last sleep, or the last call.
     fn count_busy(&self, now: Instant) {
         let busy = now.saturating_duration_since(self.awake_since.replace(now));
@@ -384,6 +403,11 @@ impl Local {
     pub(crate) fn defer(&self, waker: &Waker) {
         let waker = waker.clone();
         self.deferred.borrow_mut().push(waker);
+    }
+
+    pub(crate) fn defer_to_turn_end(&self, waker: &Waker) {
+        let waker = waker.clone();
+        self.at_turn_end.borrow_mut().push(waker);
     }
 
     /// A root future is driven here until the result is dropped. It is polled at once.
@@ -434,6 +458,7 @@ impl Local {
     pub(crate) fn put_aside(&self) {
         self.ending.set(Ending::LocalTasks);
         self.end_local_tasks();
+        self.wake_at_turn_end();
         self.wake_deferred();
         self.timers.clear_on_exit();
         self.reactor.close(self);
@@ -469,6 +494,7 @@ impl Local {
         while !self.remote.inbox.is_empty() {
             self.take_inbox();
         }
+        self.wake_at_turn_end();
         self.wake_deferred();
         self.timers.clear_on_exit();
         self.reactor.close(self);

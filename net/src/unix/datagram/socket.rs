@@ -182,5 +182,6 @@ fn kernel_address(path: &Path) -> io::Result<SocketAddrUnix> {
 }
 
 crate::conversions::conversions!(UnixDatagram, net::UnixDatagram);
+crate::options::buffer_sizes!(UnixDatagram);
 
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(10);
