@@ -37,6 +37,7 @@
 
 mod acceptor;
 mod addr;
+pub mod buffer;
 mod coalesced;
 mod conversions;
 mod datagram;
