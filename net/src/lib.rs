@@ -37,6 +37,7 @@
 
 mod acceptor;
 mod addr;
+pub mod client;
 mod conversions;
 mod datagram;
 mod faults;
