@@ -15,6 +15,7 @@
 
 mod connector;
 mod heartbeat;
+mod pool;
 mod race;
 mod random;
 mod retry;
@@ -24,5 +25,6 @@ pub use connector::{
     Connector, connect_any, connect_with,
 };
 pub use heartbeat::Heartbeat;
+pub use pool::{Pool, PoolBuilder, PoolStats, PooledStream};
 pub use race::ATTEMPTS_AT_ONCE_MAX;
 pub use retry::{Delays, Jitter, RetryPolicy, is_transient};

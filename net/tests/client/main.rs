@@ -5,5 +5,7 @@
 
 mod connecting;
 mod heartbeat;
+mod pool;
+mod pool_ends;
 mod retrying;
 mod support;
