@@ -26,6 +26,8 @@
 
 mod blocking;
 mod contain;
+#[cfg(not(loom))]
+pub mod fs;
 mod metrics;
 mod primitive;
 #[cfg(not(loom))]

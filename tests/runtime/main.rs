@@ -13,6 +13,7 @@ mod blocking;
 mod builder;
 mod connections;
 mod coop;
+mod files;
 mod join_set;
 mod local;
 mod local_set;
