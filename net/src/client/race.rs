@@ -54,9 +54,9 @@ pub(super) async fn race(addresses: Vec<SocketAddr>, delay: Duration) -> io::Res
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut failure = None;
     loop {
-        if attempts.len() < ATTEMPTS_AT_ONCE_MAX
-            && let Some(address) = waiting.pop_front()
-        {
+        // There is room for it: one has failed, or the wait was for an address that has room.
+        debug_assert!(attempts.len() < ATTEMPTS_AT_ONCE_MAX);
+        if let Some(address) = waiting.pop_front() {
             attempts.push(Box::pin(TcpStream::connect_one(address)));
         }
         if attempts.is_empty() {
