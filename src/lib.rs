@@ -23,10 +23,10 @@
 pub use oneloop_net as net;
 #[doc(inline)]
 pub use oneloop_runtime::{buf, io, runtime, task, time};
-// A model has neither.
+// A model has none of these.
 #[cfg(not(loom))]
 #[doc(inline)]
-pub use oneloop_runtime::{process, signal};
+pub use oneloop_runtime::{fs, process, signal};
 #[doc(inline)]
 pub use task::{spawn, spawn_local};
 

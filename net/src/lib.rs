@@ -38,6 +38,7 @@
 mod acceptor;
 mod addr;
 pub mod buffer;
+pub mod client;
 mod coalesced;
 mod conversions;
 mod datagram;

@@ -27,6 +27,8 @@
 mod blocking;
 pub mod buf;
 mod contain;
+#[cfg(not(loom))]
+pub mod fs;
 mod metrics;
 mod primitive;
 #[cfg(not(loom))]

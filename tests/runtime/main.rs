@@ -14,6 +14,7 @@ mod buffers;
 mod builder;
 mod connections;
 mod coop;
+mod files;
 mod join_set;
 mod local;
 mod local_set;

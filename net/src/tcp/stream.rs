@@ -87,7 +87,7 @@ impl TcpStream {
         Err(last.unwrap_or_else(lookup::no_address))
     }
 
-    async fn connect_one(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect_one(address: SocketAddr) -> io::Result<Self> {
         let descriptor = Descriptor::new(sys::stream_socket(&address)?);
         let stream = Self::connect_descriptor(descriptor, address).await?;
         // The socket was not bound: if both ends are the same it is the kernel's doing.
