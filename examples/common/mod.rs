@@ -10,6 +10,7 @@
 
 pub(crate) mod drive;
 pub(crate) mod histogram;
+pub(crate) mod stop;
 
 use std::net::SocketAddr;
 use std::process::exit;
