@@ -11,6 +11,7 @@
 pub(crate) mod drive;
 pub(crate) mod histogram;
 pub(crate) mod relay;
+pub(crate) mod stop;
 
 use std::net::SocketAddr;
 use std::process::exit;

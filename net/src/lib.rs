@@ -21,7 +21,8 @@
 //!
 //! - Streams have inherent `read`, `read_exact`, `write`, `write_all`, `shutdown` and their
 //!   `poll_*` forms: no trait has to be imported. With the feature `futures-io` (on by
-//!   default) streams and halves also have the traits of that crate.
+//!   default) streams and halves also have the traits of that crate, with `tokio-io` those of
+//!   tokio, and with `hyper` those of hyper.
 //! - `accept` of [`TcpListener`] and [`UnixListener`] never fails because the process or the
 //!   machine ran out of descriptors or memory, nor because a client went away: it waits or goes
 //!   on, and counts.
@@ -45,12 +46,18 @@ mod datagram;
 mod faults;
 #[cfg(feature = "futures-io")]
 mod futures_io;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod listeners;
 mod lookup;
 mod options;
 mod stream;
 mod sys;
 pub mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod udp;
 pub mod unix;
 pub mod zero_copy;

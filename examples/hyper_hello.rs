@@ -1,0 +1,187 @@
+//! An HTTP server with a listener on every loop: hyper on oneloop, HTTP/1.1 and HTTP/2.
+//!
+//! ```text
+//! cargo run --release --features hyper --example hyper_hello
+//! curl http://127.0.0.1:8080/you
+//! curl --http2-prior-knowledge http://127.0.0.1:8080/you
+//! cargo run --release --features hyper --example hyper_hello -- --bench 5
+//! ```
+//!
+//! A connection never leaves its loop, so the handlers of a loop share plain memory (`Visits`).
+//! Ctrl-C ends the server: requests in flight are answered, idle connections closed at once.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+mod common;
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use common::Options;
+use common::histogram::Histogram;
+use common::stop::Stop;
+use futures_lite::future::or;
+use oneloop::net::hyper::{self, Request, Response, body, service::service_fn};
+use oneloop::net::{TcpListener, TcpStream};
+use oneloop::runtime::Builder;
+use oneloop::task::{JoinSet, spawn_local};
+use oneloop::time::timeout;
+
+/// How long requests in flight may take after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the handlers of one loop share.
+type Visits = Rc<Cell<u64>>;
+
+fn main() {
+    let options = Options::from_arguments("hyper_hello", 8080);
+    let runtime = options.runtime();
+    let loops = runtime.handle().loop_ids();
+    let listeners = match runtime.block_on(bind_all(options.addr, loops.len())) {
+        Ok(listeners) => listeners,
+        Err(error) => common::fail(&format!(
+            "hyper_hello: cannot listen on {}: {error}",
+            options.addr
+        )),
+    };
+    let addr = listeners[0]
+        .local_addr()
+        .expect("a bound socket has an address");
+    let count = loops.len();
+    println!(
+        "http on {addr} with a listener on each of {count} loops; try: curl http://{addr}/you"
+    );
+    let mut servers = Vec::new();
+    for (loop_id, listener) in loops.into_iter().zip(listeners) {
+        servers.push(runtime.handle().spawn_on(loop_id, move || serve(listener)));
+    }
+    if let Some(time) = options.bench {
+        if let Err(error) = drive(addr, options.connections, time) {
+            common::fail(&format!("hyper_hello: the drive failed: {error}"));
+        }
+        return;
+    }
+    for server in servers {
+        match runtime.block_on(server) {
+            Ok(Ok(visits)) => println!("a loop has answered {visits} requests"),
+            Ok(Err(error)) => common::fail(&format!("hyper_hello: {error}")),
+            Err(error) => common::fail(&format!("hyper_hello: a server ended: {error}")),
+        }
+    }
+}
+
+/// One listener for each loop. The first finds the port, if the system is to choose it.
+async fn bind_all(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    let first = TcpListener::bind_reuse_port(addr).await?;
+    let addr = first.local_addr()?;
+    let mut listeners = vec![first];
+    while listeners.len() < count {
+        listeners.push(TcpListener::bind_reuse_port(addr).await?);
+    }
+    Ok(listeners)
+}
+
+/// Serves one loop until the signal, and then what is in flight. How many requests there were.
+async fn serve(listener: TcpListener) -> io::Result<u64> {
+    let stop = Stop::on_signals();
+    let visits = Visits::default();
+    let mut connections = JoinSet::new();
+    let accept = async || listener.accept().await.map(Some);
+    let stopped = async || {
+        stop.wait().await;
+        Ok(None)
+    };
+    while let Some((stream, _)) = or(accept(), stopped()).await? {
+        connections.spawn_local(connection(stream, Rc::clone(&visits), stop.clone()));
+        // Those that have ended.
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let rest = async { while connections.join_next().await.is_some() {} };
+    if timeout(GRACE, rest).await.is_err() {
+        println!("{} connections were cut", connections.len());
+    }
+    Ok(visits.get())
+}
+
+async fn connection(stream: TcpStream, visits: Visits, stop: Stop) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let service = service_fn(move |request| hello(request, Rc::clone(&visits)));
+    hyper::serve_connection(stream, service, stop.wait()).await
+}
+
+async fn hello(
+    request: Request<body::Incoming>,
+    visits: Visits,
+) -> Result<Response<String>, Infallible> {
+    visits.set(visits.get() + 1);
+    let name = request.uri().path().trim_start_matches('/');
+    let name = if name.is_empty() { "world" } else { name };
+    Ok(Response::new(format!("hello, {name}\n")))
+}
+
+/// Drives the server with a client of ours, on a loop of its own, and prints the figures.
+fn drive(addr: SocketAddr, connections: usize, time: Duration) -> io::Result<()> {
+    let started = Instant::now();
+    let end = started + time;
+    let latencies = Builder::new_current_thread().build()?.block_on(async {
+        let clients: Vec<_> = (0..connections)
+            .map(|_| spawn_local(client(addr, end)))
+            .collect();
+        let mut all = Histogram::new();
+        for client in clients {
+            all.merge(&client.await??);
+        }
+        io::Result::Ok(all)
+    })?;
+    println!(
+        "{connections} connections, {:.1} s: {:.0} requests/s, p50 {:.0} us, p99 {:.0} us",
+        started.elapsed().as_secs_f64(),
+        latencies.count() as f64 / started.elapsed().as_secs_f64(),
+        latencies.quantile(0.5).as_secs_f64() * 1e6,
+        latencies.quantile(0.99).as_secs_f64() * 1e6,
+    );
+    Ok(())
+}
+
+/// One request after the other, each answer compared.
+async fn client(addr: SocketAddr, end: Instant) -> io::Result<Histogram> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let handshake = hyper::http1_client().handshake(stream).await;
+    let (mut sender, connection) = handshake.map_err(io::Error::other)?;
+    drop(spawn_local(connection));
+    let mut latencies = Histogram::new();
+    while Instant::now() < end {
+        let sent = Instant::now();
+        let request = Request::get("/you").header("host", "localhost");
+        let request = request.body(String::new()).map_err(io::Error::other)?;
+        let response = sender.send_request(request).await;
+        let mut body = response.map_err(io::Error::other)?.into_body();
+        let mut text = Vec::new();
+        while let Some(frame) = next_frame(&mut body).await {
+            if let Ok(data) = frame.map_err(io::Error::other)?.into_data() {
+                text.extend_from_slice(&data);
+            }
+        }
+        if text != b"hello, you\n" {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "other bytes"));
+        }
+        latencies.record(sent.elapsed());
+    }
+    Ok(latencies)
+}
+
+async fn next_frame(
+    body: &mut body::Incoming,
+) -> Option<Result<body::Frame<body::Bytes>, hyper::Error>> {
+    use body::Body;
+    poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+}

@@ -1,0 +1,83 @@
+//! rustls's configurations from PEM.
+//!
+//! Place: called once, when a program starts.
+//!
+//! # Why it is so
+//! The provider of cryptography is named here. rustls's own shortcut takes the one that the
+//! process has installed, and panics if two crates of the program bring one each.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// A server's configuration: its certificate with those that lead to the root, and its key, both
+/// in PEM. `alpn` names the protocols that the server speaks on top, the preferred first; may be
+/// empty.
+///
+/// Clients are not asked for certificates.
+///
+/// # Errors
+///
+/// `InvalidInput`: one of the two holds no PEM of its kind, or the key is not the certificate's.
+pub fn server_config(certificates: &[u8], key: &[u8], alpn: &[&str]) -> io::Result<ServerConfig> {
+    let certificates = parse_certificates(certificates)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(invalid)?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(invalid)?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(invalid)?;
+    config.alpn_protocols = protocols(alpn);
+    Ok(config)
+}
+
+/// A client's configuration: the certificates that it trusts, in PEM (on Debian all usual ones are
+/// in `/etc/ssl/certs/ca-certificates.crt`). `alpn` names the protocols that the client speaks on
+/// top, the preferred first; may be empty.
+///
+/// Servers are checked against these roots and by the name given to
+/// [`connect`](super::TlsConnector::connect).
+///
+/// # Errors
+///
+/// `InvalidInput`: no certificate in it, or one that rustls cannot use as a root.
+pub fn client_config(roots: &[u8], alpn: &[&str]) -> io::Result<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    for root in parse_certificates(roots)? {
+        store.add(root).map_err(invalid)?;
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(invalid)?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols(alpn);
+    Ok(config)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn protocols(alpn: &[&str]) -> Vec<Vec<u8>> {
+    alpn.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+/// At least one.
+fn parse_certificates(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
+    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = parsed.map_err(invalid)?;
+    if certificates.is_empty() {
+        return Err(invalid("no certificate in the PEM"));
+    }
+    Ok(certificates)
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}
