@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::server::Connection;
 use crate::{TcpStream, UnixStream, tcp, unix};
 
 macro_rules! async_read {
@@ -91,6 +92,8 @@ async_write!(
     unix::WriteHalf<'_>,
     unix::OwnedWriteHalf
 );
+async_read!(Connection, &Connection);
+async_write!(Connection, &Connection);
 
 impl AsyncRead for unix::pipe::Receiver {
     fn poll_read(

@@ -43,6 +43,7 @@ mod faults;
 #[cfg(feature = "futures-io")]
 mod futures_io;
 mod lookup;
+pub mod server;
 mod stream;
 mod sys;
 pub mod tcp;

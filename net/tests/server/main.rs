@@ -1,0 +1,11 @@
+//! The server through the public interface, against the kernel's loopback.
+//!
+//! Every test ends by itself: `support::run` gives it a deadline on the loop, and a watchdog
+//! outside ends the process if the loop itself stands still.
+
+mod drain;
+mod limits;
+mod memory;
+mod overload;
+mod registry;
+mod support;
