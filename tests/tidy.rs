@@ -49,6 +49,7 @@ const UNSAFE_FILES: &[&str] = &[
     "loom-tests/tests/inbox.rs",
     "loom-tests/tests/readiness.rs",
     "net/src/datagram.rs",
+    "net/src/server/inherited.rs",
     "net/src/stream/transfer.rs",
     "net/src/tcp/socket.rs",
     "net/src/unix/pipe.rs",

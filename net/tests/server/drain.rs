@@ -363,3 +363,31 @@ fn thousand_busy_and_thousand_idle_connections() {
         run(test);
     });
 }
+
+#[test]
+fn first_request_of_a_new_connection_is_waited_for_if_asked_to() {
+    const GRACE: Duration = Duration::from_millis(400);
+    run(async {
+        let server = Server::builder()
+            .first_request_grace(GRACE)
+            .serve(ANY_PORT, echo_lines)
+            .await
+            .unwrap();
+        let mut new = client(&server).await;
+        let mut silent = client(&server).await;
+        let mut used = client(&server).await;
+        ask(&mut used).await;
+        until(&server, |counts| counts.idle == 3).await;
+        let drained = server.clone();
+        let begun = Instant::now();
+        let drain = spawn(async move { drained.drain(LONG).await });
+        assert_closed(&mut used).await;
+        assert!(!is_closed(&new) && begun.elapsed() < GRACE);
+        ask(&mut new).await;
+        assert_closed(&mut new).await;
+        assert_closed(&mut silent).await;
+        assert!(begun.elapsed() >= GRACE);
+        let report = drain.await.unwrap();
+        assert_eq!((report.idle, report.finished, report.cut), (2, 1, 0));
+    });
+}

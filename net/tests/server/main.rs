@@ -4,6 +4,7 @@
 //! outside ends the process if the loop itself stands still.
 
 mod drain;
+mod handover;
 mod limits;
 mod memory;
 mod overload;
