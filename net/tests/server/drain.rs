@@ -125,7 +125,8 @@ fn deadline_cuts_who_is_busy_and_names_the_peers() {
         assert_eq!(gone.load(Relaxed), 4, "a handler outlived the drain");
         let mut expected: Vec<_> = clients.iter().map(|it| it.local_addr().unwrap()).collect();
         let mut peers = report.cut_peers.clone();
-        (expected.sort_unstable(), peers.sort_unstable());
+        expected.sort_unstable();
+        peers.sort_unstable();
         assert_eq!(peers, expected);
         for client in &mut clients {
             assert_closed(client).await;

@@ -8,5 +8,6 @@ mod handover;
 mod limits;
 mod memory;
 mod overload;
+mod process;
 mod registry;
 mod support;
