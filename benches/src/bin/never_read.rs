@@ -18,8 +18,8 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use oneloop::net::TcpStream;
 use oneloop::net::server::{Connection, Server};
+use oneloop::net::{TcpSocket, TcpStream};
 use oneloop::runtime::Builder;
 use oneloop::task::spawn_local;
 use oneloop::time::sleep;
@@ -118,9 +118,7 @@ fn measure_at(server: &mut Child, peers: usize, cap: usize) -> io::Result<()> {
         let before = resident_bytes(pid)?;
         let mut deaf = Vec::new();
         for _ in 0..peers {
-            let mut peer = TcpStream::connect(address).await?;
-            peer.write_all(b"!").await?;
-            deaf.push(peer);
+            deaf.push(connect_deaf(address).await?);
         }
         sleep(Duration::from_secs(1)).await;
         let (beside, _others) = ask(others).await?;
@@ -145,6 +143,16 @@ fn measure_at(server: &mut Child, peers: usize, cap: usize) -> io::Result<()> {
         }
         Ok(())
     })
+}
+
+/// A peer that asks for its MiB. Its own machine would hold little of it, so its socket does: or
+/// else the kernel, which is both ends' here, would take it all and drop packets for want of memory.
+async fn connect_deaf(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4 * KIB as u32)?;
+    let mut peer = socket.connect(address).await?;
+    peer.write_all(b"!").await?;
+    Ok(peer)
 }
 
 /// Asks on all connections for a time, each once in 10 ms, and tells the p99.

@@ -8,9 +8,7 @@ use oneloop_runtime::signal::unix::SignalKind;
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{
-    ANY_PORT, ask, assert_answered, client, echo_lines, in_own_process, run, until,
-};
+use crate::support::{ANY_PORT, ask, client, echo_lines, in_own_process, run, until};
 
 #[test]
 fn shutdown_signal_hears_term_and_int() {
@@ -68,6 +66,8 @@ fn full_descriptor_table_is_survived_and_counted() {
 fn connection_has_the_traits_of_futures_io() {
     use futures_lite::io::{AsyncBufReadExt as _, BufReader};
     use oneloop_net::server::Connection;
+
+    use crate::support::assert_answered;
 
     async fn lines(connection: Connection) -> std::io::Result<()> {
         let mut reader = BufReader::new(&connection);
