@@ -2,7 +2,7 @@
 //!
 //! Place: called by applications; calls listeners and streams of `tcp`, timers and `spawn_on` of the
 //! runtime. Each loop has its part, in plain memory of its own; what the loops share is two
-//! counters with a limit ([`gate`]) and words that one loop writes and all read.
+//! counters with a limit (`gate`) and words that one loop writes and all read.
 //!
 //! ```text
 //!  ServerHandle ------ tasks by spawn_on ------+
