@@ -70,6 +70,8 @@ fn serve(cap: usize) -> io::Result<()> {
 }
 
 async fn answer(connection: Connection) -> io::Result<()> {
+    // Else the kernel takes the whole MiB (2.8 were seen), and is out of memory before the server.
+    rustix::net::sockopt::set_socket_send_buffer_size(&connection, CHUNK_BYTES)?;
     let mut order = [0];
     while connection.read(&mut order).await? > 0 {
         let _request = connection.request_guard();

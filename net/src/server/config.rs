@@ -140,6 +140,9 @@ impl ServerBuilder {
     /// [`Connection::reserve`]. While somebody waits for room, no connection is accepted and no new
     /// request is read; requests that have begun go on, because their end makes room. Default:
     /// none.
+    ///
+    /// What the kernel keeps for each socket is not in it: Linux lets a send buffer grow to 4 MiB
+    /// (`tcp_wmem`), unless the handler sets `SO_SNDBUF`.
     pub fn memory_cap(mut self, bytes: usize) -> Self {
         self.config.memory_bytes_max = bytes.max(1);
         self
