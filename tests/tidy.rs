@@ -54,6 +54,7 @@ const UNSAFE_FILES: &[&str] = &[
     "net/src/hyper/io.rs",
     "net/src/options/raw.rs",
     "net/src/stream/lease.rs",
+    "net/src/server/inherited.rs",
     "net/src/stream/transfer.rs",
     "net/src/tcp/socket.rs",
     "net/src/tokio_io.rs",

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::server::Connection;
 use crate::zero_copy::AsSocket;
 use crate::{Coalesced, TcpStream, UnixStream, tcp, unix};
 
@@ -92,6 +93,8 @@ async_write!(
     unix::WriteHalf<'_>,
     unix::OwnedWriteHalf
 );
+async_read!(Connection, &Connection);
+async_write!(Connection, &Connection);
 
 macro_rules! coalesced {
     ($($stream:ty),+) => {$(

@@ -51,6 +51,7 @@ pub mod hyper;
 pub mod listeners;
 mod lookup;
 mod options;
+pub mod server;
 mod stream;
 mod sys;
 pub mod tcp;

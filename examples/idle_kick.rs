@@ -1,0 +1,69 @@
+//! An echo server that disconnects clients which say nothing for a while, and tells them why.
+//!
+//! ```text
+//! cargo run --release --example idle_kick -- 127.0.0.1:7777 10
+//! nc 127.0.0.1 7777
+//! ```
+//!
+//! The limit is a [`Deadline`]: each line moves it on by one store, not by a timer operation. A
+//! server that need not say goodbye sets `idle_timeout` and has nothing to do.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to a person"
+)]
+
+use std::io;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use oneloop::net::server::{Connection, Server, shutdown_signal};
+use oneloop::time::Deadline;
+
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next();
+    let address = address.unwrap_or_else(|| "127.0.0.1:7777".to_owned());
+    let seconds = arguments.next().and_then(|text| text.parse().ok());
+    let limit = Duration::from_secs(seconds.unwrap_or(10));
+    oneloop::block_on(async {
+        let handler = move |connection| echo(connection, limit);
+        let server = Server::builder().serve(address, handler).await?;
+        println!(
+            "echo on {}, {} s of silence end a connection",
+            server.local_addr(),
+            limit.as_secs()
+        );
+        shutdown_signal().await?;
+        let report = server.drain(Duration::from_secs(1)).await;
+        println!("{report}");
+        Ok(())
+    })
+}
+
+async fn echo(connection: Connection, limit: Duration) -> io::Result<()> {
+    let silence = Deadline::new(limit);
+    let mut buffer = [0; 4096];
+    loop {
+        let read = async { Some(connection.read(&mut buffer).await) };
+        let expired = async {
+            silence.expired().await;
+            None
+        };
+        match or(read, expired).await {
+            Some(Ok(0)) => return Ok(()),
+            Some(Ok(count)) => {
+                silence.touch();
+                connection.write_all(&buffer[..count]).await?;
+            }
+            Some(Err(error)) => return Err(error),
+            None => {
+                let goodbye = format!("nothing heard for {} s, goodbye\n", limit.as_secs());
+                println!("{} was silent for too long", connection.peer_addr());
+                return connection.write_all(goodbye.as_bytes()).await;
+            }
+        }
+    }
+}

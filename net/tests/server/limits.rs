@@ -1,0 +1,218 @@
+//! Time limits: never early, and only where they belong.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use oneloop_net::server::{Connection, Server, ServerHandle};
+use oneloop_runtime::time::{sleep, timeout};
+
+use crate::support::{ANY_PORT, ask, assert_closed, client, echo_lines, is_closed, run, until};
+
+const LIMIT: Duration = Duration::from_millis(200);
+
+async fn with_idle_timeout() -> ServerHandle {
+    let server = Server::builder().idle_timeout(LIMIT);
+    server.serve(ANY_PORT, echo_lines).await.unwrap()
+}
+
+#[test]
+fn idle_connection_is_closed_after_the_limit_and_not_before() {
+    run(async {
+        let server = with_idle_timeout().await;
+        let mut client = client(&server).await;
+        for _ in 0..4 {
+            sleep(LIMIT / 3).await;
+            ask(&mut client).await;
+        }
+        let last = Instant::now();
+        assert_closed(&mut client).await;
+        let idle = last.elapsed();
+        // The clock of the test begins when the answer has arrived, after the server's.
+        assert!(idle >= LIMIT - Duration::from_millis(20), "{idle:?}");
+        assert!(idle < LIMIT * 10, "{idle:?}");
+        assert_eq!(server.counts().idle_timeouts, 1);
+        until(&server, |counts| counts.connections == 0).await;
+    });
+}
+
+#[test]
+fn client_that_never_speaks_is_closed() {
+    run(async {
+        let server = with_idle_timeout().await;
+        let begun = Instant::now();
+        assert_closed(&mut client(&server).await).await;
+        assert!(begun.elapsed() >= LIMIT, "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn busy_connection_is_not_idle_however_long_it_takes() {
+    async fn slow(connection: Connection) -> io::Result<()> {
+        let mut line = [0; 5];
+        loop {
+            connection.read_exact(&mut line).await?;
+            sleep(3 * LIMIT).await;
+            connection.write_all(&line).await?;
+        }
+    }
+    run(async {
+        let server = Server::builder().idle_timeout(LIMIT);
+        let server = server.serve(ANY_PORT, slow).await.unwrap();
+        let mut client = client(&server).await;
+        ask(&mut client).await;
+        // And after it the full limit again.
+        sleep(LIMIT / 2).await;
+        assert!(!is_closed(&client));
+        ask(&mut client).await;
+        // Half a request keeps it busy, too.
+        client.write_all(b"pi").await.unwrap();
+        sleep(3 * LIMIT).await;
+        assert!(!is_closed(&client));
+        assert_eq!(server.counts().idle_timeouts, 0);
+    });
+}
+
+#[test]
+fn handler_that_only_writes_is_not_idle() {
+    async fn ticks(connection: Connection) -> io::Result<()> {
+        for _ in 0..6 {
+            sleep(LIMIT / 2).await;
+            connection.write_all(b"tick\n").await?;
+        }
+        Ok(())
+    }
+    run(async {
+        let server = Server::builder().idle_timeout(LIMIT);
+        let server = server.serve(ANY_PORT, ticks).await.unwrap();
+        let mut client = client(&server).await;
+        client.read_exact(&mut [0; 30]).await.unwrap();
+        assert_eq!(server.counts().idle_timeouts, 0);
+    });
+}
+
+#[test]
+fn read_that_is_given_up_and_begun_again_stays_idle() {
+    async fn patient(connection: Connection) -> io::Result<()> {
+        let mut buf = [0; 16];
+        loop {
+            // Looks up ten times in a limit, as a handler with a ticker does.
+            match timeout(LIMIT / 10, connection.read(&mut buf)).await {
+                Ok(Ok(0)) => return Ok(()),
+                Ok(outcome) => drop(outcome?),
+                Err(_) => {}
+            }
+        }
+    }
+    run(async {
+        let server = Server::builder().idle_timeout(LIMIT);
+        let server = server.serve(ANY_PORT, patient).await.unwrap();
+        let begun = Instant::now();
+        assert_closed(&mut client(&server).await).await;
+        assert!(begun.elapsed() >= LIMIT);
+        assert_eq!(server.counts().idle_timeouts, 1);
+    });
+}
+
+/// Reads a line without marking it as a request, and says what became of it.
+async fn unmarked(connection: Connection) -> io::Result<()> {
+    let mut byte = [0];
+    let outcome = loop {
+        match connection.read(&mut byte).await {
+            Ok(0) => return Ok(()),
+            Ok(_) if byte == *b"\n" => connection.write_all(b"done\n").await?,
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(outcome.kind(), io::ErrorKind::TimedOut);
+    connection.write_all(b"slow\n").await
+}
+
+/// As [`unmarked`], for a handler that marks its requests.
+async fn marked(connection: Connection) -> io::Result<()> {
+    match echo_lines_on(&connection).await {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            connection.write_all(b"slow\n").await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn echo_lines_on(connection: &Connection) -> io::Result<()> {
+    while let Some(line) = crate::support::read_line(connection).await? {
+        connection.write_all(&line).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn steady_drip_of_bytes_does_not_extend_a_request() {
+    async fn drip(server: ServerHandle) {
+        let mut client = client(&server).await;
+        // Longer than the limit before the first byte: nothing has begun.
+        sleep(LIMIT * 2).await;
+        let begun = Instant::now();
+        let mut answer = [0; 5];
+        loop {
+            client.write_all(b"x").await.unwrap();
+            let read = client.read_exact(&mut answer);
+            if timeout(LIMIT / 10, read).await.is_ok() {
+                break;
+            }
+        }
+        assert_eq!(&answer, b"slow\n");
+        let taken = begun.elapsed();
+        assert!(taken >= LIMIT && taken < LIMIT * 10, "{taken:?}");
+        assert_eq!(server.counts().read_timeouts, 1);
+        assert_closed(&mut client).await;
+    }
+    let builder = || Server::builder().read_timeout(LIMIT);
+    run(async {
+        drip(builder().serve(ANY_PORT, unmarked).await.unwrap()).await;
+        drip(builder().serve(ANY_PORT, marked).await.unwrap()).await;
+    });
+}
+
+#[test]
+fn requests_that_arrive_in_time_have_the_full_limit_each() {
+    run(async {
+        let server = Server::builder().read_timeout(LIMIT);
+        let server = server.serve(ANY_PORT, unmarked).await.unwrap();
+        let mut client = client(&server).await;
+        let mut answer = [0; 5];
+        for _ in 0..6 {
+            client.write_all(b"xx").await.unwrap();
+            sleep(LIMIT / 2).await;
+            client.write_all(b"x\n").await.unwrap();
+            client.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"done\n");
+        }
+        assert_eq!(server.counts().read_timeouts, 0);
+    });
+}
+
+#[test]
+fn peer_that_takes_nothing_ends_in_a_write_timeout() {
+    async fn flood(connection: Connection) -> io::Result<()> {
+        let block = vec![0; 256 * 1024];
+        loop {
+            connection.write_all(&block).await?;
+        }
+    }
+    run(async {
+        let server = Server::builder().write_timeout(LIMIT);
+        let server = server.serve(ANY_PORT, flood).await.unwrap();
+        let deaf = client(&server).await;
+        let mut slow = client(&server).await;
+        // One that takes a little now and then is no case for the limit.
+        let mut buf = vec![0; 512 * 1024];
+        let begun = Instant::now();
+        while begun.elapsed() < 4 * LIMIT {
+            sleep(LIMIT / 4).await;
+            slow.read_exact(&mut buf).await.unwrap();
+        }
+        let counts = until(&server, |counts| counts.write_timeouts > 0).await;
+        assert_eq!((counts.write_timeouts, counts.failed), (1, 1));
+        drop((deaf, slow));
+    });
+}

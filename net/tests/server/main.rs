@@ -1,0 +1,13 @@
+//! The server through the public interface, against the kernel's loopback.
+//!
+//! Every test ends by itself: `support::run` gives it a deadline on the loop, and a watchdog
+//! outside ends the process if the loop itself stands still.
+
+mod drain;
+mod handover;
+mod limits;
+mod memory;
+mod overload;
+mod process;
+mod registry;
+mod support;

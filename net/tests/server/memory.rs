@@ -1,0 +1,156 @@
+//! The memory cap: who waits, and who does not.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use oneloop_net::server::{Connection, Server};
+use oneloop_runtime::time::{sleep, timeout};
+
+use crate::support::{ANY_PORT, ask, assert_answered, client, read_line, run, until};
+
+const WHILE: Duration = Duration::from_millis(100);
+const KIB: usize = 1024;
+
+/// Answers lines from a buffer of 64 KiB that is accounted for; "hold" keeps it until the next line.
+async fn careful(connection: Connection) -> io::Result<()> {
+    while let Some(line) = read_line(&connection).await? {
+        let _request = connection.request_guard();
+        let _room = connection.reserve(64 * KIB).await?;
+        connection.write_all(&line).await?;
+        if line == b"hold\n" {
+            connection.read_exact(&mut [0; 5]).await?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn at_the_cap_new_requests_and_connections_wait() {
+    run(async {
+        let server = Server::builder().memory_cap(100 * KIB);
+        let server = server.serve(ANY_PORT, careful).await.unwrap();
+        let mut holder = client(&server).await;
+        holder.write_all(b"hold\n").await.unwrap();
+        holder.read_exact(&mut [0; 5]).await.unwrap();
+        assert_eq!(server.counts().reserved_bytes, 64 * KIB);
+        let mut earlier = client(&server).await;
+        until(&server, |counts| counts.idle == 1).await;
+        let mut waiting = client(&server).await;
+        waiting.write_all(b"ping\n").await.unwrap();
+        until(&server, |counts| counts.accepted == 3 && counts.idle == 1).await;
+        sleep(WHILE / 2).await;
+
+        earlier.write_all(b"ping\n").await.unwrap();
+        let mut answer = [0; 5];
+        assert!(timeout(WHILE, earlier.read(&mut answer)).await.is_err());
+        // The request was not even read.
+        let mut connections = server.connections().await;
+        connections.sort_by_key(|it| it.id);
+        assert_eq!(connections[1].bytes_in, 0);
+        let waits = server.counts().memory_waits;
+        assert!(waits >= 1);
+        assert_eq!(connections[0].reserved_bytes, 64 * KIB);
+
+        holder.write_all(b"over\n").await.unwrap();
+        assert_answered(&mut waiting).await;
+        assert_answered(&mut earlier).await;
+        ask(&mut client(&server).await).await;
+        until(&server, |counts| counts.reserved_bytes == 0).await;
+    });
+}
+
+#[test]
+fn handler_that_ends_while_it_waits_or_holds_gives_back() {
+    async fn greedy(connection: Connection) -> io::Result<()> {
+        let _request = connection.request_guard();
+        let held = connection.reserve(100 * KIB).await?;
+        assert_eq!(held.bytes(), 100 * KIB);
+        connection.read(&mut [0]).await.map(drop)
+    }
+    run(async {
+        let server = Server::builder().memory_cap(100 * KIB);
+        let server = server.serve(ANY_PORT, greedy).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..4 {
+            clients.push(client(&server).await);
+        }
+        until(&server, |counts| counts.reserved_bytes == 100 * KIB).await;
+        // The kernel may still hold connections of a loop that waits at the cap.
+        let report = server.drain(WHILE).await;
+        assert!(
+            (1..=4).contains(&report.cut) && report.finished == 0,
+            "{report}"
+        );
+        let counts = server.counts();
+        assert_eq!((counts.reserved_bytes, counts.connections), (0, 0));
+    });
+}
+
+#[test]
+fn more_than_the_cap_is_an_error() {
+    async fn too_much(connection: Connection) -> io::Result<()> {
+        let error = connection.reserve(100 * KIB + 1).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        connection.write_all(b"ping\n").await
+    }
+    run(async {
+        let server = Server::builder().memory_cap(100 * KIB);
+        let server = server.serve(ANY_PORT, too_much).await.unwrap();
+        assert_answered(&mut client(&server).await).await;
+    });
+}
+
+/// The small form of what `benches` measures with a thousand peers.
+#[test]
+fn peers_that_never_read_hold_no_more_than_their_share() {
+    const DEAF: usize = 40;
+    const CAP: usize = 2 * 1024 * KIB;
+    const CHUNK: usize = 32 * KIB;
+
+    /// Sends a MiB to who asks for it, a chunk at a time; answers other lines.
+    async fn sender(connection: Connection) -> io::Result<()> {
+        while let Some(line) = read_line(&connection).await? {
+            let _request = connection.request_guard();
+            if line != b"more\n" {
+                connection.write_all(&line).await?;
+                continue;
+            }
+            for _ in 0..1024 * KIB / CHUNK {
+                let room = connection.reserve(CHUNK).await?;
+                connection.write_all(&vec![7; room.bytes()]).await?;
+            }
+        }
+        Ok(())
+    }
+    run(async {
+        let server = Server::builder().memory_cap(CAP);
+        let server = server.serve(ANY_PORT, sender).await.unwrap();
+        let mut deaf = Vec::new();
+        for _ in 0..DEAF {
+            let mut client = client(&server).await;
+            client.write_all(b"more\n").await.unwrap();
+            deaf.push(client);
+        }
+        let mut others = Vec::new();
+        for _ in 0..10 {
+            others.push(client(&server).await);
+        }
+        let begun = Instant::now();
+        let mut reserved_max = 0;
+        for _ in 0..50 {
+            for client in &mut others {
+                ask(client).await;
+            }
+            reserved_max = reserved_max.max(server.counts().reserved_bytes);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(reserved_max <= DEAF * CHUNK, "{reserved_max}");
+        // What they were sent arrives when they listen.
+        let mut bytes = vec![0; 1024 * KIB];
+        for client in &mut deaf {
+            client.read_exact(&mut bytes).await.unwrap();
+            assert!(bytes.iter().all(|&byte| byte == 7));
+        }
+        until(&server, |counts| counts.reserved_bytes == 0).await;
+    });
+}
