@@ -28,37 +28,48 @@ pub(crate) enum Area {
 }
 
 impl Area {
-    const ALL: [(Self, &'static str); 17] = [
-        (Self::Sync, "sync"),
-        (Self::Rt, "rt"),
-        (Self::Io, "io"),
-        (Self::Task, "task"),
-        (Self::Time, "time"),
-        (Self::Macros, "macros"),
-        (Self::NetTcp, "net-tcp"),
-        (Self::Fs, "fs"),
-        (Self::NetUnix, "net-unix"),
-        (Self::IoDriver, "io-driver"),
-        (Self::NetUdp, "net-udp"),
-        (Self::NetMisc, "net-misc"),
-        (Self::Process, "process"),
-        (Self::Signal, "signal"),
-        (Self::Misc, "misc"),
-        (Self::Stream, "stream"),
-        (Self::Test, "test"),
+    /// The name of each, and its baseline: how many tests of its run with tokio itself on Linux.
+    const ALL: [(Self, &'static str, usize); 17] = [
+        (Self::Sync, "sync", 396),
+        (Self::Rt, "rt", 311),
+        (Self::Io, "io", 191),
+        (Self::Task, "task", 106),
+        (Self::Time, "time", 80),
+        (Self::Macros, "macros", 73),
+        (Self::NetTcp, "net-tcp", 57),
+        (Self::Fs, "fs", 51),
+        (Self::NetUnix, "net-unix", 50),
+        (Self::IoDriver, "io-driver", 32),
+        (Self::NetUdp, "net-udp", 29),
+        (Self::NetMisc, "net-misc", 11),
+        (Self::Process, "process", 12),
+        (Self::Signal, "signal", 11),
+        (Self::Misc, "misc", 4),
+        (Self::Stream, "stream", 118),
+        (Self::Test, "test", 34),
     ];
 
     pub(crate) fn from_name(name: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|(_, known)| *known == name);
+        let found = Self::ALL.iter().find(|(_, known, _)| *known == name);
         match found {
-            Some((area, _)) => Ok(*area),
+            Some((area, ..)) => Ok(*area),
             None => Err(format!("there is no area {name}; --help lists them").into()),
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
-        let (_, name) = Self::ALL[self as usize];
+        let (_, name, _) = Self::ALL[self as usize];
         name
+    }
+
+    /// How many tests have to run.
+    pub(crate) fn baseline(self) -> usize {
+        let (_, _, tests) = Self::ALL[self as usize];
+        tests
+    }
+
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().map(|(area, ..)| *area)
     }
 
     /// The area of a file of tokio's tests.
@@ -88,5 +99,25 @@ impl Area {
             _ if first(&["signal_"]) => Self::Signal,
             _ => Self::Misc,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_areas() {
+        for (place, (area, name, _)) in Area::ALL.iter().enumerate() {
+            assert_eq!(*area as usize, place);
+            assert_eq!(Area::from_name(name).unwrap(), *area);
+        }
+    }
+
+    #[test]
+    fn the_baseline_of_tokio_is_1414_tests() {
+        let of_tokio = |area: &Area| !matches!(area, Area::Stream | Area::Test);
+        let tests: usize = Area::all().filter(of_tokio).map(Area::baseline).sum();
+        assert_eq!(tests, 1_414);
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Nothing of the suites is kept here: they are taken from the registry packages that ship them,
 //! and compiled with the facade in the place of tokio. A test that fails must stand in
-//! `not-applicable.txt`, with the reason.
+//! `not-applicable.txt`, with the reason; and the counts are held against a baseline, so that tests
+//! cannot be lost.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -19,6 +20,7 @@
 mod area;
 mod compile;
 mod exceptions;
+mod judge;
 mod report;
 mod run;
 mod suite;
@@ -52,14 +54,21 @@ impl Options {
             match argument.as_str() {
                 "--real" => this.is_real = true,
                 "--help" => this.is_help = true,
+                option if option.starts_with('-') => {
+                    return Err(format!("there is no option {option}; --help lists them").into());
+                }
                 name => this.areas.push(Area::from_name(name)?),
             }
         }
         Ok(this)
     }
 
+    fn is_full(&self) -> bool {
+        self.areas.is_empty()
+    }
+
     fn wants(&self, area: Area) -> bool {
-        self.areas.is_empty() || self.areas.contains(&area)
+        self.is_full() || self.areas.contains(&area)
     }
 }
 
@@ -92,6 +101,7 @@ fn main() -> Result<ExitCode> {
             report.add(&file, outcome, &exceptions);
         }
     }
+    report.judge(|area| options.wants(area), options.is_full());
     print!("{}", report.text());
     Ok(if report.is_good() {
         ExitCode::SUCCESS
@@ -110,7 +120,9 @@ run [--real] [AREA...]
 
 Compiles the tests that tokio, tokio-stream and tokio-test ship in their registry packages against
 the facade, runs each file under a limit of 60 s, and prints passed / failed / not applicable for
-each area. Fails if a test fails that does not stand in not-applicable.txt.
+each area. Fails if a test fails that does not stand in not-applicable.txt, if an area runs fewer
+tests than tokio itself or less than 95 % of them pass, and, when all areas run, if less than 98 % of
+all pass.
 
   --real   with tokio itself instead of the facade
   AREA     sync rt io task time macros net-tcp fs net-unix io-driver net-udp net-misc process

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::area::Area;
 use crate::exceptions::Exceptions;
+use crate::judge::{self, Counts, percent};
 use crate::run::{Outcome, Verdict};
 use crate::suite::File;
 
@@ -17,14 +18,8 @@ pub(crate) struct Report {
     passed_alone: Vec<String>,
     /// On the list, and passed all the same.
     needless: Vec<String>,
-}
-
-#[derive(Default, Clone, Copy)]
-struct Counts {
-    passed: usize,
-    failed: usize,
-    not_applicable: usize,
-    ignored: usize,
+    /// What falls short of the baseline.
+    shortfalls: Vec<String>,
 }
 
 impl Report {
@@ -53,27 +48,31 @@ impl Report {
         }
     }
 
-    /// Whether nothing failed that should not.
+    /// Holds the counts against the baseline. What falls short is told by [`text`](Self::text).
+    pub(crate) fn judge(&mut self, wanted: impl Fn(Area) -> bool, is_full: bool) {
+        self.shortfalls = judge::shortfalls(&self.areas, wanted, is_full);
+    }
+
+    /// Whether nothing failed that should not, and nothing falls short.
     pub(crate) fn is_good(&self) -> bool {
-        self.failures.is_empty()
+        self.failures.is_empty() && self.shortfalls.is_empty()
     }
 
     /// The table, and the lists of what stands out.
     pub(crate) fn text(&self) -> String {
-        let mut text =
-            String::from("| area | passed | failed | not applicable | ignored by the suite |\n");
-        text += "| --- | ---: | ---: | ---: | ---: |\n";
+        let mut text = String::from(
+            "| area | passed | failed | not applicable | share passed | ignored by the suite |\n",
+        );
+        text += "| --- | ---: | ---: | ---: | ---: | ---: |\n";
         let mut sum = Counts::default();
         for (area, counts) in &self.areas {
             row(&mut text, area.name(), *counts);
-            sum.passed += counts.passed;
-            sum.failed += counts.failed;
-            sum.not_applicable += counts.not_applicable;
-            sum.ignored += counts.ignored;
+            sum.add(*counts);
         }
         row(&mut text, "all", sum);
         for (title, tests) in [
             ("Failed", &self.failures),
+            ("Falls short", &self.shortfalls),
             ("Passed only when run alone", &self.passed_alone),
             ("Passed although listed as not applicable", &self.needless),
         ] {
@@ -92,9 +91,10 @@ fn row(text: &mut String, name: &str, counts: Counts) {
         not_applicable,
         ignored,
     } = counts;
+    let share = percent(counts.passed_basis_points());
     writeln!(
         text,
-        "| {name} | {passed} | {failed} | {not_applicable} | {ignored} |"
+        "| {name} | {passed} | {failed} | {not_applicable} | {share} | {ignored} |"
     )
     .expect(GROWS);
 }

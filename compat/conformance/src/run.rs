@@ -27,24 +27,45 @@ pub(crate) enum Verdict {
 /// The verdicts of a file, by the name of the test.
 pub(crate) type Outcome = BTreeMap<String, Verdict>;
 
-/// Runs all tests of a file; those that fail or do not end, once more alone.
+/// Runs all tests of a file; those that fail or do not end, once more alone. A file that does not
+/// list its tests, or that ends badly although each of them passed, fails as a whole.
 pub(crate) fn run(executable: &Path, directory: &Path) -> Result<Outcome> {
-    let names = list(executable, directory)?;
-    let (text, _) = output_of(executable, directory, &[], FILE_LIMIT)?;
+    let (listing, status) = output_of(executable, directory, &["--list"], TEST_LIMIT)?;
+    let Some(names) = names_in(&listing, status) else {
+        eprintln!("--- the tests are not listed\n{}", tail(&listing));
+        return Ok(failed("(does not list its tests)"));
+    };
+    let (text, status) = output_of(executable, directory, &[], FILE_LIMIT)?;
     let mut outcome = Outcome::new();
+    let mut any_failed = false;
     for name in names {
         let verdict = match verdict_in(&text, &name) {
             Some(verdict @ (Verdict::Passed | Verdict::Ignored)) => verdict,
-            _ => run_alone(executable, directory, &name)?,
+            _ => {
+                any_failed = true;
+                run_alone(executable, directory, &name)?
+            }
         };
         outcome.insert(name, verdict);
+    }
+    if !is_good(status) && !any_failed {
+        eprintln!("--- the tests pass, and the file does not\n{}", tail(&text));
+        outcome.append(&mut failed("(ends badly after its tests)"));
     }
     Ok(outcome)
 }
 
+fn failed(what: &str) -> Outcome {
+    Outcome::from([(what.to_owned(), Verdict::Failed)])
+}
+
+fn is_good(status: Option<ExitStatus>) -> bool {
+    status.is_some_and(|status| status.success())
+}
+
 fn run_alone(executable: &Path, directory: &Path, name: &str) -> Result<Verdict> {
     let (text, status) = output_of(executable, directory, &["--exact", name], TEST_LIMIT)?;
-    let has_passed = status.is_some_and(|status| status.success()) && text.contains("1 passed");
+    let has_passed = is_good(status) && text.contains("1 passed");
     if !has_passed {
         let end = if status.is_none() {
             "does not end"
@@ -71,10 +92,10 @@ pub(crate) fn not_compiled(source: &Path) -> Result<Outcome> {
         .collect())
 }
 
-fn list(executable: &Path, directory: &Path) -> Result<Vec<String>> {
-    let (text, _) = output_of(executable, directory, &["--list"], TEST_LIMIT)?;
+/// The tests of a file by its answer to `--list`, unless it ended badly: then some may be missing.
+fn names_in(listing: &str, status: Option<ExitStatus>) -> Option<Vec<String>> {
     let name = |line: &str| line.strip_suffix(": test").map(str::to_owned);
-    Ok(text.lines().filter_map(name).collect())
+    is_good(status).then(|| listing.lines().filter_map(name).collect())
 }
 
 /// What the harness printed for a test, if it did: `test NAME ... ok`, perhaps with
@@ -140,3 +161,50 @@ const FILE_LIMIT: Duration = Duration::from_secs(60);
 const TEST_LIMIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const TAIL_LINES: usize = 30;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    const LISTING: &str =
+        "one: test\nmodule::two: test\nthree: benchmark\n\n2 tests, 1 benchmark\n";
+
+    #[test]
+    fn tests_are_taken_from_the_listing() {
+        let status = Some(ExitStatus::from_raw(0));
+        let names = names_in(LISTING, status).unwrap();
+        assert_eq!(names, ["one", "module::two"]);
+    }
+
+    #[test]
+    fn a_listing_that_ends_badly_is_not_believed() {
+        let exited = ExitStatus::from_raw(101 << 8);
+        let aborted = ExitStatus::from_raw(6);
+        for status in [Some(exited), Some(aborted), None] {
+            assert_eq!(names_in(LISTING, status), None, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_list_its_tests_fails() {
+        let directory =
+            std::env::temp_dir().join(format!("conformance-run-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let outcome = run(Path::new("/bin/false"), &directory).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(outcome, failed("(does not list its tests)"));
+    }
+
+    #[test]
+    fn verdicts_are_taken_from_the_output() {
+        let text = "test one ... ok\ntest two - should panic ... ok\ntest three ... ignored, slow\n\
+                    test four ... FAILED\n";
+        assert_eq!(verdict_in(text, "one"), Some(Verdict::Passed));
+        assert_eq!(verdict_in(text, "two"), Some(Verdict::Passed));
+        assert_eq!(verdict_in(text, "three"), Some(Verdict::Ignored));
+        assert_eq!(verdict_in(text, "four"), Some(Verdict::Failed));
+        assert_eq!(verdict_in(text, "fo"), None);
+    }
+}
