@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::{option, vec};
 
 use oneloop_runtime::runtime::Handle;
-use oneloop_runtime::task::JoinHandle;
+use oneloop_runtime::task::{JoinError, JoinHandle};
 
 /// Turns a value into one or more socket addresses, without blocking the loop.
 ///
@@ -47,7 +47,7 @@ enum State {
     /// No name had to be looked up. `None` once the outcome has been handed out.
     Known(Option<io::Result<Addrs>>),
     /// The resolver works on the blocking pool.
-    Pool(JoinHandle<io::Result<vec::IntoIter<SocketAddr>>>),
+    Pool(Handle, JoinHandle<io::Result<vec::IntoIter<SocketAddr>>>),
 }
 
 /// The addresses that a resolution found, in order of preference.
@@ -92,8 +92,9 @@ impl Resolving {
     fn on_pool(host: &str, port: u16) -> Self {
         let host = host.to_owned();
         let ask = move || std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
-        match Handle::current().try_spawn_blocking(ask) {
-            Ok(handle) => Self(State::Pool(handle)),
+        let runtime = Handle::current();
+        match runtime.try_spawn_blocking(ask) {
+            Ok(join) => Self(State::Pool(runtime, join)),
             Err(error) => Self(State::Known(Some(Err(error)))),
         }
     }
@@ -108,11 +109,19 @@ impl Future for Resolving {
                 Some(outcome) => Poll::Ready(outcome),
                 None => panic!("a name resolution was polled after it had finished"),
             },
-            State::Pool(handle) => Poll::Ready(match ready!(Pin::new(handle).poll(cx)) {
+            State::Pool(runtime, join) => Poll::Ready(match ready!(Pin::new(join).poll(cx)) {
                 Ok(answer) => answer.map(Addrs::Many),
-                Err(lost) => Err(io::Error::other(lost)),
+                Err(error) => Err(lost(runtime, error)),
             }),
         }
+    }
+}
+
+/// The error of a lookup without an answer. The pool cancels one only if its runtime ends.
+fn lost(runtime: &Handle, error: JoinError) -> io::Error {
+    match runtime.check_running() {
+        Err(gone) if error.is_cancelled() => gone,
+        _ => io::Error::other(error),
     }
 }
 
@@ -249,6 +258,11 @@ impl sealed::Resolve for String {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use oneloop_runtime::runtime::{Runtime, is_shutdown_error};
+
     use super::*;
 
     /// The outcome of an input that needs no resolver.
@@ -276,6 +290,20 @@ mod tests {
         let by_reference: &&SocketAddr = &&v6;
         assert_eq!(known(by_reference).unwrap(), [v6]);
         assert_eq!(known(&[][..]).unwrap(), []);
+    }
+
+    #[test]
+    fn a_lookup_whose_runtime_has_ended_is_told_as_that() {
+        let runtime = Runtime::new().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _guard = handle.enter();
+        let mut lookup = pin!(resolve("localhost:80"));
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Err(error)) = lookup.as_mut().poll(&mut cx) else {
+            panic!("an answer, or a wait for one, from a pool that has ended");
+        };
+        assert!(is_shutdown_error(&error), "{error}");
     }
 
     #[test]
