@@ -143,7 +143,8 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
 }
 
 impl Signal {
-    /// Waits for the signal. Never `None`; the `Option` is there because tokio has it.
+    /// Waits for the signal. `None` if no loop can watch for it: the runtime has shut down, or the
+    /// system refuses (epoll_ctl(2): `ENOMEM`, `ENOSPC`). After a refusal it may be called again.
     ///
     /// # Cancel safety
     ///
@@ -152,7 +153,8 @@ impl Signal {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// The poll behind [`recv`](Self::recv). The task that polled last is woken.
+    /// The poll behind [`recv`](Self::recv), with the same answers. The task that polled last is
+    /// woken.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let mut signals = [0; SIGNALS_MAX];
         let read = |pipe: &OwnedFd| pipes::read(pipe, &mut signals);
@@ -161,7 +163,8 @@ impl Signal {
                 .poll_transfer(cx, Direction::Read, SIGNALS_MAX, read)
         ) {
             Ok(_) => Poll::Ready(Some(())),
-            // No loop is left to wait on: nothing will come any more.
+            // No loop is left to wait on, or it cannot watch the pipe: an answer is better than a wait
+            // that would not end.
             Err(_) => Poll::Ready(None),
         }
     }
