@@ -53,10 +53,11 @@ async fn one(
     item.map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
-/// Under way when the program is asked to end.
+/// Under way when the program is asked to end. Tells so on the standard output.
 async fn slow() -> &'static str {
     let work = async {
         tracing::info!("working");
+        println!("working");
         tokio::time::sleep(Duration::from_millis(500)).await;
         "done"
     };

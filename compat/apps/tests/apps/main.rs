@@ -64,7 +64,7 @@ fn axum_finishes_what_is_under_way() {
     let server = Server::start(env!("CARGO_BIN_EXE_rest"), &[]);
     let address = server.address.clone();
     let slow = thread::spawn(move || request(&address, "GET /slow HTTP/1.1", ""));
-    thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.line(), "working");
     let output = server.end();
     let (head, body) = slow.join().unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");

@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -20,6 +23,7 @@ impl Drop for Reaped {
 /// A server that has told where it listens.
 pub struct Server {
     pub address: String,
+    lines: Receiver<String>,
     process: Reaped,
 }
 
@@ -31,14 +35,19 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut address = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut address)
-            .unwrap();
+        let lines = lines(child.stdout.take().unwrap());
+        let process = Reaped(child);
+        let address = lines.recv_timeout(LINE_TIMEOUT).unwrap();
         Self {
-            address: address.trim().to_owned(),
-            process: Reaped(child),
+            address,
+            lines,
+            process,
         }
+    }
+
+    /// Waits for the next line that it prints.
+    pub fn line(&self) -> String {
+        self.lines.recv_timeout(LINE_TIMEOUT).unwrap()
     }
 
     /// Asks it to end, and waits until it has.
@@ -60,6 +69,23 @@ impl Server {
         }
     }
 }
+
+/// The lines of a stream, read on a thread of their own, so that a wait for one has an end.
+fn lines(stream: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            if line.is_ok_and(|line| sender.send(line).is_ok()) {
+                continue;
+            }
+            return;
+        }
+    });
+    receiver
+}
+
+/// The longest wait for a line that a program prints.
+const LINE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a program prints. It has to succeed.
 pub fn output_of(program: &str, arguments: &[&str]) -> String {
