@@ -207,6 +207,10 @@ impl Command {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// The child goes on, unless `kill_on_drop` was set: then it is killed.
     #[track_caller]
     pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         require_io();
@@ -222,6 +226,10 @@ impl Command {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// The child goes on, unless `kill_on_drop` was set: then it is killed. What it wrote is lost.
     #[track_caller]
     pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> + use<> {
         require_io();

@@ -13,6 +13,11 @@ use crate::runtime::context::require_io;
 /// # Panics
 ///
 /// Where there is no runtime with IO.
+///
+/// # Cancel safety
+///
+/// A Ctrl-C that comes while nobody waits is lost, and does not end the program either: to lose none,
+/// keep a [`Signal`](unix::Signal).
 pub async fn ctrl_c() -> io::Result<()> {
     unix::signal(unix::SignalKind::interrupt())?.recv().await;
     Ok(())

@@ -50,6 +50,10 @@ impl DirBuilder {
     /// # Panics
     ///
     /// Where there is no runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// A directory may be made all the same, and the outcome is lost.
     pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref().to_owned();
         let mut builder = std::fs::DirBuilder::new();
@@ -70,6 +74,10 @@ impl DirBuilder {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: a directory that is opened all the same is closed again.
 pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref().to_owned();
     let mut std = blocking(move || std::fs::read_dir(path)).await?;
@@ -207,6 +215,10 @@ impl DirEntry {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the call changes nothing, and goes on unobserved.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let std = Arc::clone(&self.std);
         blocking(move || std.metadata()).await
@@ -217,6 +229,10 @@ impl DirEntry {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the call changes nothing, and goes on unobserved.
     pub async fn file_type(&self) -> io::Result<FileType> {
         let std = Arc::clone(&self.std);
         blocking(move || std.file_type()).await

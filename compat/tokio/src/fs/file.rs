@@ -35,6 +35,10 @@ impl File {
     /// # Errors
     ///
     /// Those of open(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// A file that is opened all the same is closed again.
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::options().read(true).open(path).await
     }
@@ -44,6 +48,10 @@ impl File {
     /// # Errors
     ///
     /// Those of open(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// A file may be made, or emptied, all the same; it is closed again.
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::options()
             .write(true)
@@ -58,6 +66,10 @@ impl File {
     /// # Errors
     ///
     /// Those of open(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// A file may be made all the same; it is closed again.
     pub async fn create_new<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::options()
             .read(true)
@@ -99,6 +111,11 @@ impl File {
     /// # Errors
     ///
     /// Those of the system, of writes before too.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that has begun goes on, and its outcome is lost: call it again. Until the writes before
+    /// have ended nothing was begun, and their errors are kept.
     pub async fn sync_all(&self) -> io::Result<()> {
         let _inner = self.written().await?;
         let std = Arc::clone(&self.std);
@@ -110,6 +127,10 @@ impl File {
     /// # Errors
     ///
     /// Those of the system, of writes before too.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`sync_all`](Self::sync_all).
     pub async fn sync_data(&self) -> io::Result<()> {
         let _inner = self.written().await?;
         let std = Arc::clone(&self.std);
@@ -121,6 +142,11 @@ impl File {
     /// # Errors
     ///
     /// Those of ftruncate(2), and of writes before.
+    ///
+    /// # Cancel safety
+    ///
+    /// A change that has begun is made all the same, beside what is called next, and its outcome is
+    /// lost. Until the writes before have ended nothing was begun.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
         let mut inner = self.written().await?;
         let ahead = inner.offload.take_ahead();
@@ -137,6 +163,10 @@ impl File {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the call changes nothing, and goes on unobserved.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let std = Arc::clone(&self.std);
         blocking(move || std.metadata()).await
@@ -147,6 +177,10 @@ impl File {
     /// # Errors
     ///
     /// Those of dup(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: a clone that is made all the same is closed again.
     pub async fn try_clone(&self) -> io::Result<Self> {
         // An error of a write stays with this file.
         let mut inner = self.inner.lock().await;
@@ -162,6 +196,10 @@ impl File {
     }
 
     /// The file as std knows it, after what was begun has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// The file is closed after the call that is under way: what was taken to be written is written.
     #[expect(clippy::missing_panics_doc, reason = "an invariant, not a contract")]
     pub async fn into_std(self) -> StdFile {
         let mut inner = self.inner.into_inner();
@@ -209,6 +247,10 @@ impl File {
     /// # Errors
     ///
     /// Those of fchmod(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// A change that has begun is made all the same, and its outcome is lost.
     pub async fn set_permissions(&self, perm: Permissions) -> io::Result<()> {
         let std = Arc::clone(&self.std);
         blocking(move || std.set_permissions(perm)).await
@@ -219,6 +261,10 @@ impl File {
     /// # Errors
     ///
     /// Those of futimens(3).
+    ///
+    /// # Cancel safety
+    ///
+    /// A change that has begun is made all the same, and its outcome is lost.
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
         let std = Arc::clone(&self.std);
         blocking(move || std.set_times(times)).await
@@ -229,6 +275,10 @@ impl File {
     /// # Errors
     ///
     /// Those of futimens(3).
+    ///
+    /// # Cancel safety
+    ///
+    /// A change that has begun is made all the same, and its outcome is lost.
     pub async fn set_modified(&self, time: std::time::SystemTime) -> io::Result<()> {
         self.set_times(FileTimes::new().set_modified(time)).await
     }

@@ -44,6 +44,10 @@ fn lost(_error: JoinError) -> io::Error {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: the call changes nothing, and goes on unobserved.
 pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::canonicalize(path)).await
@@ -58,6 +62,10 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A copy that has begun is made all the same, and its outcome is lost.
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let from = from.as_ref().to_owned();
     let to = to.as_ref().to_owned();
@@ -73,6 +81,10 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A directory may be made all the same, and the outcome is lost.
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::create_dir(path)).await
@@ -87,6 +99,10 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// The directories may be made all the same, and the outcome is lost.
 pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::create_dir_all(path)).await
@@ -101,6 +117,10 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A name may be given all the same, and the outcome is lost.
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let original = original.as_ref().to_owned();
     let link = link.as_ref().to_owned();
@@ -116,6 +136,10 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: the call changes nothing, and goes on unobserved.
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::metadata(path)).await
@@ -130,6 +154,10 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: what is read all the same is dropped.
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::read(path)).await
@@ -144,6 +172,10 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: the call changes nothing, and goes on unobserved.
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::read_link(path)).await
@@ -158,6 +190,10 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: what is read all the same is dropped.
 pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::read_to_string(path)).await
@@ -172,6 +208,10 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A removal that has begun goes on, and its outcome is lost.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::remove_dir(path)).await
@@ -186,6 +226,10 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A removal that has begun goes on to its end, and its outcome is lost.
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::remove_dir_all(path)).await
@@ -200,6 +244,10 @@ pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A removal that has begun goes on, and its outcome is lost.
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::remove_file(path)).await
@@ -214,6 +262,10 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// The file may be renamed all the same, and the outcome is lost.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let from = from.as_ref().to_owned();
     let to = to.as_ref().to_owned();
@@ -229,6 +281,10 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A change that has begun is made all the same, and its outcome is lost.
 pub async fn set_permissions(path: impl AsRef<Path>, perm: Permissions) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::set_permissions(path, perm)).await
@@ -243,6 +299,10 @@ pub async fn set_permissions(path: impl AsRef<Path>, perm: Permissions) -> io::R
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A link may be made all the same, and the outcome is lost.
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let original = original.as_ref().to_owned();
     let link = link.as_ref().to_owned();
@@ -258,6 +318,10 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: the call changes nothing, and goes on unobserved.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::symlink_metadata(path)).await
@@ -272,6 +336,10 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost: the call changes nothing, and goes on unobserved.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     let path = path.as_ref().to_owned();
     blocking(move || std::fs::exists(path)).await
@@ -286,6 +354,10 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// A write that has begun goes on to its end, and its outcome is lost.
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     let contents = contents.as_ref().to_owned();

@@ -75,6 +75,10 @@ impl OpenOptions {
     /// # Panics
     ///
     /// Where there is no runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// A file that is opened all the same (and made, or emptied) is closed again.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref().to_owned();
         let options = self.0.clone();

@@ -316,6 +316,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Errors
     ///
     /// Those of the operation; the runtime has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// `f` has either done nothing, or answered and the future was ready.
     pub async fn async_io<R>(
         &self,
         interest: Interest,
@@ -329,6 +333,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Errors
     ///
     /// Those of the operation; the runtime has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// `f` has either done nothing, or answered and the future was ready.
     pub async fn async_io_mut<R>(
         &mut self,
         interest: Interest,

@@ -11,6 +11,10 @@ macro_rules! reading_half {
             /// # Errors
             ///
             /// The runtime has shut down.
+            ///
+            /// # Cancel safety
+            ///
+            /// Nothing is lost.
             pub async fn readable(&self) -> io::Result<()> {
                 self.stream.readable().await
             }
@@ -65,6 +69,10 @@ macro_rules! writing_half {
             /// # Errors
             ///
             /// The runtime has shut down.
+            ///
+            /// # Cancel safety
+            ///
+            /// Nothing is lost.
             pub async fn writable(&self) -> io::Result<()> {
                 self.stream.writable().await
             }
@@ -136,6 +144,10 @@ macro_rules! any_half {
             /// # Errors
             ///
             /// The runtime has shut down.
+            ///
+            /// # Cancel safety
+            ///
+            /// Nothing is lost.
             pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
                 self.stream.ready(interest).await
             }

@@ -94,6 +94,10 @@ macro_rules! readiness {
         /// # Errors
         ///
         /// Those of the operation.
+        ///
+        /// # Cancel safety
+        ///
+        /// `f` has either done nothing, or answered and the future was ready.
         pub async fn async_io<R>(
             &self,
             interest: crate::io::Interest,

@@ -31,6 +31,10 @@ use crate::runtime::context::require;
 /// # Panics
 ///
 /// Where there is no runtime.
+///
+/// # Cancel safety
+///
+/// Nothing is lost. A lookup that has begun on the pool goes on unobserved.
 pub async fn lookup_host<T: ToSocketAddrs>(
     host: T,
 ) -> io::Result<impl Iterator<Item = SocketAddr>> {

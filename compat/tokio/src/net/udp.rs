@@ -25,6 +25,10 @@ impl UdpSocket {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is bound unless the future completes.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         running_io()?;
         let inner = oneloop::net::UdpSocket::bind(addr).await?;
@@ -60,6 +64,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// The socket stays as it was unless the future completes.
     pub async fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
         self.inner.connect(addr).await
     }
@@ -96,6 +104,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.inner.peek(buf).await
     }
@@ -105,6 +117,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.inner.peek_from(buf).await
     }
@@ -114,6 +130,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
     pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
         self.inner.peek_sender().await
     }

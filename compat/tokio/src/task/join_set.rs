@@ -149,6 +149,10 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Aborts all tasks and waits until they have ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it was polled, all tasks are aborted; those not waited for yet stay in the set.
     pub async fn shutdown(&mut self) {
         self.inner.shutdown().await;
     }
@@ -158,6 +162,10 @@ impl<T: 'static> JoinSet<T> {
     /// # Panics
     ///
     /// If a task panicked, with its panic, or was aborted.
+    ///
+    /// # Cancel safety
+    ///
+    /// The set goes with the future: its tasks are aborted, and results that were there are lost.
     pub async fn join_all(self) -> Vec<T> {
         self.inner.join_all().await
     }

@@ -27,6 +27,10 @@ macro_rules! peek {
             /// # Errors
             ///
             /// Those of the system.
+            ///
+            /// # Cancel safety
+            ///
+            /// Nothing is lost.
             pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
                 self.stream.peek(buf).await
             }

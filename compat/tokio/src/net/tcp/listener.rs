@@ -25,6 +25,10 @@ impl TcpListener {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is bound unless the future completes.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         running_io()?;
         let inner = oneloop::net::TcpListener::bind(addr).await?;

@@ -51,6 +51,10 @@ impl TcpSocket {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// The attempt is given up, and the socket closed.
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         running_io()?;
         let inner = self.inner.connect(addr).await?;

@@ -26,6 +26,10 @@ impl TcpStream {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// The attempt is given up, and its socket closed.
     pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         running_io()?;
         let inner = oneloop::net::TcpStream::connect(addr).await?;

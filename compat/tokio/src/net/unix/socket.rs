@@ -68,6 +68,10 @@ impl UnixSocket {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// The attempt is given up, and the socket closed.
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         running_io()?;
         let inner = self.inner.connect(path).await?;

@@ -25,6 +25,10 @@ impl UnixStream {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// The attempt is given up, and its socket closed.
     pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         running_io()?;
         let inner = oneloop::net::UnixStream::connect(path).await?;
@@ -40,6 +44,10 @@ impl UnixStream {
     /// # Panics
     ///
     /// Where there is no runtime with IO.
+    ///
+    /// # Cancel safety
+    ///
+    /// The attempt is given up, and its socket closed.
     pub async fn connect_addr(socket_addr: &SocketAddr) -> io::Result<Self> {
         running_io()?;
         let inner = oneloop::net::UnixStream::connect_addr(&socket_addr.0).await?;
