@@ -132,9 +132,17 @@ impl Handle {
     }
 }
 
-/// Identifies a runtime among those that exist.
+/// Identifies a runtime, or a [`LocalSet`](crate::task::LocalSet), among those that exist.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub struct Id(NonZeroUsize);
+
+impl Id {
+    /// The place of something that is alive as long as what the id stands for.
+    pub(crate) fn of_place<T>(place: &T) -> Self {
+        let address = NonZeroUsize::from(std::ptr::NonNull::from(place).addr());
+        Self(address)
+    }
+}
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

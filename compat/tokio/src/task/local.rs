@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::JoinHandle;
-use crate::runtime::Runtime;
+use crate::runtime::{Id, Runtime};
 
 pub use oneloop::task::LocalEnterGuard;
 
@@ -12,6 +12,14 @@ pub use oneloop::task::LocalEnterGuard;
 #[derive(Debug, Default)]
 pub struct LocalSet {
     inner: oneloop::task::LocalSet,
+    identity: Box<Identity>,
+}
+
+/// Its place on the heap tells a set from all others, and from all runtimes, whose ids are places on
+/// the heap too.
+#[derive(Debug, Default)]
+struct Identity {
+    _takes_up_room: u8,
 }
 
 impl LocalSet {
@@ -19,6 +27,12 @@ impl LocalSet {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Tells this set from the others, and from the runtimes, that exist.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id::of_place(&*self.identity)
     }
 
     pub(crate) fn inner(&self) -> &oneloop::task::LocalSet {

@@ -38,7 +38,6 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// For one direction, and only if the file is a FIFO.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "tokio's has none")]
     pub fn new() -> Self {
         Self {
             inner: pipe::OpenOptions::new(),
@@ -87,6 +86,12 @@ impl OpenOptions {
     pub fn open_sender<P: AsRef<Path>>(&self, path: P) -> io::Result<Sender> {
         running_io()?;
         self.inner.open_sender(path).map(|inner| Sender { inner })
+    }
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

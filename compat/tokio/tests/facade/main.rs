@@ -1,0 +1,6 @@
+//! What tokio's own tests, which `conformance` runs, do not look at.
+
+#![cfg(feature = "full")]
+
+mod ids;
+mod pipes;
