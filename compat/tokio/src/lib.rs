@@ -33,6 +33,7 @@ pub mod runtime;
 #[cfg(not(feature = "rt"))]
 mod runtime {
     pub(crate) mod context;
+    pub(crate) mod shutdown;
 }
 #[cfg(any(feature = "fs", feature = "sync"))]
 mod primitive;

@@ -13,6 +13,7 @@ use oneloop::io::{Direction, ReadyEvent, Source};
 
 use super::{Interest, Ready};
 use crate::runtime::context::require_io;
+use crate::runtime::shutdown::InTokioWords;
 
 /// A descriptor whose readiness is watched. Its owner gives the same open descriptor for as long as
 /// it lives.
@@ -168,8 +169,8 @@ impl<T: AsRawFd> AsyncFd<T> {
         cx: &mut Context<'_>,
         direction: Direction,
     ) -> Poll<io::Result<ReadyEvent>> {
-        self.source.runtime().check_running()?;
-        self.source.poll_ready_event(cx, direction)
+        self.source.runtime().check_running().in_tokio_words()?;
+        self.source.poll_ready_event(cx, direction).in_tokio_words()
     }
 
     /// Waits until a read may succeed. The task that polled last is woken.
@@ -325,7 +326,10 @@ impl<T: AsRawFd> AsyncFd<T> {
         interest: Interest,
         mut f: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.source.async_io(interest, |_| f(&self.inner)).await
+        self.source
+            .async_io(interest, |_| f(&self.inner))
+            .await
+            .in_tokio_words()
     }
 
     /// As [`async_io`](Self::async_io), with the owner to change.
@@ -343,7 +347,10 @@ impl<T: AsRawFd> AsyncFd<T> {
         mut f: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
         let inner = &mut self.inner;
-        self.source.async_io(interest, |_| f(inner)).await
+        self.source
+            .async_io(interest, |_| f(inner))
+            .await
+            .in_tokio_words()
     }
 
     /// Tries an operation of the caller's, if it may succeed; `WouldBlock` takes the readiness
@@ -376,8 +383,8 @@ impl<T: AsRawFd> AsyncFd<T> {
 }
 
 async fn event(source: &Source<Number>, interest: Interest) -> io::Result<ReadyEvent> {
-    source.runtime().check_running()?;
-    source.ready_event(interest).await
+    source.runtime().check_running().in_tokio_words()?;
+    source.ready_event(interest).await.in_tokio_words()
 }
 
 fn watch(fd: RawFd) -> io::Result<Source<Number>> {
@@ -386,7 +393,7 @@ fn watch(fd: RawFd) -> io::Result<Source<Number>> {
         return Err(io::Error::from_raw_os_error(EBADF));
     }
     let source = Source::new(Number(fd))?;
-    source.watch()?;
+    source.watch().in_tokio_words()?;
     Ok(source)
 }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use super::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::offload::Offload;
+use crate::runtime::shutdown::InTokioWords;
 use crate::task::JoinError;
 
 /// The runtime has shut down, and its pool with it.
@@ -23,7 +24,7 @@ fn lost(_error: JoinError) -> io::Error {
 fn running() -> io::Result<()> {
     let running = oneloop::runtime::Handle::with_current(oneloop::runtime::Handle::check_running);
     // Without a runtime the write panics.
-    running.unwrap_or(Ok(()))
+    running.unwrap_or(Ok(())).in_tokio_words()
 }
 
 /// The standard input. A read that is under way when the program ends keeps it from ending until

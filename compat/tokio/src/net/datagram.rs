@@ -28,7 +28,7 @@ macro_rules! datagram {
                 &self,
                 cx: &mut std::task::Context<'_>,
             ) -> std::task::Poll<std::io::Result<()>> {
-                self.inner.poll_recv_ready(cx)
+                self.inner.poll_recv_ready(cx).in_tokio_words()
             }
 
             /// Waits until a send may succeed. The task that polled last is woken.
@@ -40,7 +40,7 @@ macro_rules! datagram {
                 &self,
                 cx: &mut std::task::Context<'_>,
             ) -> std::task::Poll<std::io::Result<()>> {
-                self.inner.poll_send_ready(cx)
+                self.inner.poll_send_ready(cx).in_tokio_words()
             }
 
             /// Sends to the address that it is connected to.
@@ -53,7 +53,7 @@ macro_rules! datagram {
             ///
             /// Nothing is lost.
             pub async fn send(&self, buf: &[u8]) -> std::io::Result<usize> {
-                self.inner.send(buf).await
+                self.inner.send(buf).await.in_tokio_words()
             }
 
             /// The poll behind [`send`](Self::send). The task that polled last is woken.
@@ -66,7 +66,7 @@ macro_rules! datagram {
                 cx: &mut std::task::Context<'_>,
                 buf: &[u8],
             ) -> std::task::Poll<std::io::Result<usize>> {
-                self.inner.poll_send(cx, buf)
+                self.inner.poll_send(cx, buf).in_tokio_words()
             }
 
             /// Receives.
@@ -79,7 +79,7 @@ macro_rules! datagram {
             ///
             /// Nothing is lost.
             pub async fn recv(&self, buf: &mut [u8]) -> std::io::Result<usize> {
-                self.inner.recv(buf).await
+                self.inner.recv(buf).await.in_tokio_words()
             }
 
             /// The poll behind [`recv`](Self::recv). The task that polled last is woken.
@@ -94,7 +94,9 @@ macro_rules! datagram {
             ) -> std::task::Poll<std::io::Result<()>> {
                 // SAFETY: only initialised bytes are written to the unfilled part.
                 let unfilled = unsafe { buf.unfilled_mut() };
-                let count = std::task::ready!(self.inner.poll_recv_uninit(cx, unfilled))?.len();
+                let count =
+                    std::task::ready!(self.inner.poll_recv_uninit(cx, unfilled).in_tokio_words())?
+                        .len();
                 // SAFETY: `count` bytes at the start of the unfilled part were filled.
                 unsafe { buf.assume_init(count) };
                 buf.advance(count);
@@ -111,7 +113,7 @@ macro_rules! datagram {
             ///
             /// Nothing is lost.
             pub async fn recv_from(&self, buf: &mut [u8]) -> std::io::Result<(usize, $Address)> {
-                let (count, from) = self.inner.recv_from(buf).await?;
+                let (count, from) = self.inner.recv_from(buf).await.in_tokio_words()?;
                 Ok((count, from.into()))
             }
 
@@ -127,8 +129,11 @@ macro_rules! datagram {
             ) -> std::task::Poll<std::io::Result<$Address>> {
                 // SAFETY: only initialised bytes are written to the unfilled part.
                 let unfilled = unsafe { buf.unfilled_mut() };
-                let (filled, from) =
-                    std::task::ready!(self.inner.poll_recv_from_uninit(cx, unfilled))?;
+                let (filled, from) = std::task::ready!(
+                    self.inner
+                        .poll_recv_from_uninit(cx, unfilled)
+                        .in_tokio_words()
+                )?;
                 let count = filled.len();
                 // SAFETY: `count` bytes at the start of the unfilled part were filled.
                 unsafe { buf.assume_init(count) };
@@ -162,7 +167,7 @@ macro_rules! datagram {
             pub async fn recv_buf<B: bytes::BufMut>(&self, buf: &mut B) -> std::io::Result<usize> {
                 // SAFETY: only initialised bytes are written to the chunk.
                 let chunk = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
-                let count = self.inner.recv_uninit(chunk).await?.len();
+                let count = self.inner.recv_uninit(chunk).await.in_tokio_words()?.len();
                 // SAFETY: `count` bytes at the start of the chunk were filled.
                 unsafe { buf.advance_mut(count) };
                 Ok(count)
@@ -183,7 +188,7 @@ macro_rules! datagram {
             ) -> std::io::Result<(usize, $Address)> {
                 // SAFETY: only initialised bytes are written to the chunk.
                 let chunk = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
-                let (filled, from) = self.inner.recv_from_uninit(chunk).await?;
+                let (filled, from) = self.inner.recv_from_uninit(chunk).await.in_tokio_words()?;
                 let count = filled.len();
                 // SAFETY: `count` bytes at the start of the chunk were filled.
                 unsafe { buf.advance_mut(count) };

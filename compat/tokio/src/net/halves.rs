@@ -102,7 +102,7 @@ macro_rules! writing_half {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.stream.inner.poll_write(cx, buf)
+                self.stream.inner.poll_write(cx, buf).in_tokio_words()
             }
 
             fn poll_write_vectored(
@@ -110,7 +110,10 @@ macro_rules! writing_half {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.stream.inner.poll_write_vectored(cx, bufs)
+                self.stream
+                    .inner
+                    .poll_write_vectored(cx, bufs)
+                    .in_tokio_words()
             }
 
             fn is_write_vectored(&self) -> bool {
@@ -190,6 +193,7 @@ macro_rules! halves {
         use std::task::{Context, Poll};
 
         use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+        use crate::runtime::shutdown::InTokioWords as _;
 
         /// The reading half of a stream that is borrowed. Made by `split` of the stream.
         #[derive(Debug)]

@@ -47,7 +47,7 @@ macro_rules! readiness {
             &self,
             interest: crate::io::Interest,
         ) -> std::io::Result<crate::io::Ready> {
-            self.inner.ready(interest).await
+            self.inner.ready(interest).await.in_tokio_words()
         }
 
         /// Waits until a read may succeed.
@@ -60,7 +60,7 @@ macro_rules! readiness {
         ///
         /// Nothing is lost.
         pub async fn readable(&self) -> std::io::Result<()> {
-            self.inner.readable().await
+            self.inner.readable().await.in_tokio_words()
         }
 
         /// Waits until a write may succeed.
@@ -73,7 +73,7 @@ macro_rules! readiness {
         ///
         /// Nothing is lost.
         pub async fn writable(&self) -> std::io::Result<()> {
-            self.inner.writable().await
+            self.inner.writable().await.in_tokio_words()
         }
 
         /// Tries an operation of the caller's; `WouldBlock` takes the readiness back.
@@ -103,7 +103,7 @@ macro_rules! readiness {
             interest: crate::io::Interest,
             f: impl FnMut() -> std::io::Result<R>,
         ) -> std::io::Result<R> {
-            self.inner.async_io(interest, f).await
+            self.inner.async_io(interest, f).await.in_tokio_words()
         }
     };
 }
@@ -136,7 +136,7 @@ macro_rules! stream {
                 &self,
                 cx: &mut Context<'_>,
             ) -> Poll<io::Result<()>> {
-                match ready!(self.inner.poll_shutdown(cx)) {
+                match ready!(self.inner.poll_shutdown(cx).in_tokio_words()) {
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                         Poll::Ready(Ok(()))
                     }
@@ -151,7 +151,8 @@ macro_rules! stream {
             ) -> Poll<io::Result<()>> {
                 // SAFETY: only initialised bytes are written to the unfilled part.
                 let unfilled = unsafe { buf.unfilled_mut() };
-                let count = ready!(self.inner.poll_read_uninit(cx, unfilled))?.len();
+                let count =
+                    ready!(self.inner.poll_read_uninit(cx, unfilled).in_tokio_words())?.len();
                 // SAFETY: `count` bytes at the start of the unfilled part were filled.
                 unsafe { buf.assume_init(count) };
                 buf.advance(count);
@@ -175,7 +176,7 @@ macro_rules! stream {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.inner.poll_write(cx, buf)
+                self.inner.poll_write(cx, buf).in_tokio_words()
             }
 
             fn poll_write_vectored(
@@ -183,7 +184,7 @@ macro_rules! stream {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.inner.poll_write_vectored(cx, bufs)
+                self.inner.poll_write_vectored(cx, bufs).in_tokio_words()
             }
 
             fn is_write_vectored(&self) -> bool {

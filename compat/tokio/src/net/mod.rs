@@ -21,6 +21,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::runtime::context::require;
+use crate::runtime::shutdown::InTokioWords;
 
 /// Looks a name up on the blocking pool.
 ///
@@ -39,5 +40,5 @@ pub async fn lookup_host<T: ToSocketAddrs>(
     host: T,
 ) -> io::Result<impl Iterator<Item = SocketAddr>> {
     require();
-    oneloop::net::lookup_host(host).await
+    oneloop::net::lookup_host(host).await.in_tokio_words()
 }

@@ -9,6 +9,7 @@ use crate::net::ToSocketAddrs;
 use crate::net::datagram::datagram;
 use crate::net::macros::delegate;
 use crate::runtime::context::{require_io, running_io};
+use crate::runtime::shutdown::InTokioWords;
 
 /// A UDP socket.
 pub struct UdpSocket {
@@ -31,7 +32,7 @@ impl UdpSocket {
     /// Nothing is bound unless the future completes.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         running_io()?;
-        let inner = oneloop::net::UdpSocket::bind(addr).await?;
+        let inner = oneloop::net::UdpSocket::bind(addr).await.in_tokio_words()?;
         Ok(Self { inner })
     }
 
@@ -69,7 +70,7 @@ impl UdpSocket {
     ///
     /// The socket stays as it was unless the future completes.
     pub async fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
-        self.inner.connect(addr).await
+        self.inner.connect(addr).await.in_tokio_words()
     }
 
     /// Sends to an address.
@@ -82,7 +83,7 @@ impl UdpSocket {
     ///
     /// Nothing is lost.
     pub async fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
-        self.inner.send_to(buf, addr).await
+        self.inner.send_to(buf, addr).await.in_tokio_words()
     }
 
     /// The poll behind [`send_to`](Self::send_to). The task that polled last is woken.
@@ -96,7 +97,7 @@ impl UdpSocket {
         buf: &[u8],
         target: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_send_to(cx, buf, target)
+        self.inner.poll_send_to(cx, buf, target).in_tokio_words()
     }
 
     /// Receives and leaves the datagram.
@@ -109,7 +110,7 @@ impl UdpSocket {
     ///
     /// Nothing is lost.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inner.peek(buf).await
+        self.inner.peek(buf).await.in_tokio_words()
     }
 
     /// As [`peek`](Self::peek), with the sender.
@@ -122,7 +123,7 @@ impl UdpSocket {
     ///
     /// Nothing is lost.
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.inner.peek_from(buf).await
+        self.inner.peek_from(buf).await.in_tokio_words()
     }
 
     /// The sender of the next datagram.
@@ -135,7 +136,7 @@ impl UdpSocket {
     ///
     /// Nothing is lost.
     pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
-        self.inner.peek_sender().await
+        self.inner.peek_sender().await.in_tokio_words()
     }
 
     /// The poll behind [`peek`](Self::peek). The task that polled last is woken.
@@ -144,7 +145,11 @@ impl UdpSocket {
     ///
     /// Those of the system.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let count = ready!(self.inner.poll_peek(cx, buf.initialize_unfilled()))?;
+        let count = ready!(
+            self.inner
+                .poll_peek(cx, buf.initialize_unfilled())
+                .in_tokio_words()
+        )?;
         buf.advance(count);
         Poll::Ready(Ok(()))
     }
@@ -159,7 +164,11 @@ impl UdpSocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<SocketAddr>> {
-        let (count, from) = ready!(self.inner.poll_peek_from(cx, buf.initialize_unfilled()))?;
+        let (count, from) = ready!(
+            self.inner
+                .poll_peek_from(cx, buf.initialize_unfilled())
+                .in_tokio_words()
+        )?;
         buf.advance(count);
         Poll::Ready(Ok(from))
     }
@@ -170,7 +179,7 @@ impl UdpSocket {
     ///
     /// Those of the system.
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
-        self.inner.poll_peek_sender(cx)
+        self.inner.poll_peek_sender(cx).in_tokio_words()
     }
 
     delegate! {

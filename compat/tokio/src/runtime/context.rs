@@ -12,6 +12,8 @@ use std::fmt;
 
 use oneloop::runtime::Handle;
 
+use super::shutdown::InTokioWords;
+
 /// What the builder was told that oneloop has no place for. Kept as the runtime's user data; a
 /// runtime that was made with oneloop's own builder has none, and can do everything.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +43,7 @@ pub(crate) fn require_io() {
 #[track_caller]
 pub(crate) fn running_io() -> std::io::Result<()> {
     require_io();
-    ask(Handle::check_running)
+    ask(Handle::check_running).in_tokio_words()
 }
 
 /// Panics unless timers may be made here.
@@ -109,9 +111,6 @@ const IO_DISABLED: &str = "A Tokio 1.x context was found, but IO is disabled. Ca
                            the runtime builder to enable IO.";
 const TIME_DISABLED: &str = "A Tokio 1.x context was found, but timers are disabled. Call \
                              `enable_time` on the runtime builder to enable timers.";
-/// A runtime that is about to end, or has ended.
-pub(crate) const SHUT_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown.";
-
 /// tokio's words, which programs and tests look for.
 const NESTED: &str = "Cannot start a runtime from within a runtime. This happens because a function \
                       (like `block_on`) attempted to block the current thread while the thread is \

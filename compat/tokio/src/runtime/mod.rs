@@ -13,13 +13,14 @@ mod metrics;
     reason = "the type that gives the module its name"
 )]
 mod runtime;
+pub(crate) mod shutdown;
 
 pub use builder::Builder;
 pub use handle::{EnterGuard, Handle, Id, RuntimeFlavor, TryCurrentError};
 pub use local_runtime::{LocalOptions, LocalRuntime};
 pub use metrics::RuntimeMetrics;
-pub use oneloop::runtime::is_shutdown_error as is_rt_shutdown_err;
 pub use runtime::Runtime;
+pub use shutdown::is_rt_shutdown_err;
 
 /// The number of the worker that this thread is, if it is one. The thread inside `block_on` of a
 /// current-thread runtime is worker 0; inside that of a multi-thread runtime it is none.

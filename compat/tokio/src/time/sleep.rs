@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::{Duration, Instant};
-use crate::runtime::context::{SHUT_DOWN, require_time};
+use crate::runtime::context::require_time;
+use crate::runtime::shutdown::SHUT_DOWN;
 
 /// Waits until `duration` has passed.
 ///

@@ -9,6 +9,7 @@ use super::TcpStream;
 use crate::net::ToSocketAddrs;
 use crate::net::macros::{delegate, descriptor};
 use crate::runtime::context::{require_io, running_io};
+use crate::runtime::shutdown::InTokioWords;
 
 /// A TCP socket that accepts connections.
 pub struct TcpListener {
@@ -31,7 +32,9 @@ impl TcpListener {
     /// Nothing is bound unless the future completes.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         running_io()?;
-        let inner = oneloop::net::TcpListener::bind(addr).await?;
+        let inner = oneloop::net::TcpListener::bind(addr)
+            .await
+            .in_tokio_words()?;
         Ok(Self { inner })
     }
 
@@ -45,7 +48,7 @@ impl TcpListener {
     ///
     /// Nothing is lost.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (inner, addr) = self.inner.accept().await?;
+        let (inner, addr) = self.inner.accept().await.in_tokio_words()?;
         Ok((TcpStream { inner }, addr))
     }
 
@@ -55,7 +58,7 @@ impl TcpListener {
     ///
     /// As [`accept`](Self::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let (inner, addr) = ready!(self.inner.poll_accept(cx))?;
+        let (inner, addr) = ready!(self.inner.poll_accept(cx).in_tokio_words())?;
         Poll::Ready(Ok((TcpStream { inner }, addr)))
     }
 

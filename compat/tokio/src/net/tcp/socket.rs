@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{TcpListener, TcpStream};
 use crate::net::macros::{delegate, descriptor};
 use crate::runtime::context::{require_io, running_io};
+use crate::runtime::shutdown::InTokioWords;
 
 /// A TCP socket that neither listens nor is connected, for options that have to be set before.
 pub struct TcpSocket {
@@ -57,7 +58,7 @@ impl TcpSocket {
     /// The attempt is given up, and the socket closed.
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         running_io()?;
-        let inner = self.inner.connect(addr).await?;
+        let inner = self.inner.connect(addr).await.in_tokio_words()?;
         Ok(TcpStream { inner })
     }
 

@@ -10,6 +10,7 @@ use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::net::ToSocketAddrs;
 use crate::net::macros::{delegate, descriptor, readiness, stream};
 use crate::runtime::context::{require_io, running_io};
+use crate::runtime::shutdown::InTokioWords;
 
 /// A TCP connection.
 pub struct TcpStream {
@@ -32,7 +33,9 @@ impl TcpStream {
     /// The attempt is given up, and its socket closed.
     pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         running_io()?;
-        let inner = oneloop::net::TcpStream::connect(addr).await?;
+        let inner = oneloop::net::TcpStream::connect(addr)
+            .await
+            .in_tokio_words()?;
         Ok(Self { inner })
     }
 
@@ -68,7 +71,7 @@ impl TcpStream {
     ///
     /// The runtime has shut down.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_read_ready(cx)
+        self.inner.poll_read_ready(cx).in_tokio_words()
     }
 
     /// Waits until a write may succeed. The task that polled last is woken.
@@ -77,7 +80,7 @@ impl TcpStream {
     ///
     /// The runtime has shut down.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_write_ready(cx)
+        self.inner.poll_write_ready(cx).in_tokio_words()
     }
 
     /// Reads and leaves the bytes in the stream.
@@ -90,7 +93,7 @@ impl TcpStream {
     ///
     /// Nothing is lost.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inner.peek(buf).await
+        self.inner.peek(buf).await.in_tokio_words()
     }
 
     /// The poll behind [`peek`](Self::peek).
@@ -103,7 +106,11 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(self.inner.poll_peek(cx, buf.initialize_unfilled()))?;
+        let count = ready!(
+            self.inner
+                .poll_peek(cx, buf.initialize_unfilled())
+                .in_tokio_words()
+        )?;
         buf.advance(count);
         Poll::Ready(Ok(count))
     }

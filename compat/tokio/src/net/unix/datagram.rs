@@ -9,6 +9,7 @@ use super::SocketAddr;
 use crate::net::datagram::datagram;
 use crate::net::macros::delegate;
 use crate::runtime::context::running_io;
+use crate::runtime::shutdown::InTokioWords;
 
 /// A Unix socket that carries datagrams.
 pub struct UnixDatagram {
@@ -105,7 +106,7 @@ impl UnixDatagram {
     ///
     /// Nothing is lost.
     pub async fn send_to<P: AsRef<Path>>(&self, buf: &[u8], target: P) -> io::Result<usize> {
-        self.inner.send_to(buf, target).await
+        self.inner.send_to(buf, target).await.in_tokio_words()
     }
 
     /// The poll behind [`send_to`](Self::send_to). The task that polled last is woken.
@@ -119,7 +120,7 @@ impl UnixDatagram {
         buf: &[u8],
         target: P,
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_send_to(cx, buf, target)
+        self.inner.poll_send_to(cx, buf, target).in_tokio_words()
     }
 
     /// Sends to a path, without waiting.

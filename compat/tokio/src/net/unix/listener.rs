@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::{SocketAddr, UnixStream};
 use crate::net::macros::{delegate, descriptor};
 use crate::runtime::context::running_io;
+use crate::runtime::shutdown::InTokioWords;
 
 /// A Unix socket that accepts connections.
 pub struct UnixListener {
@@ -55,7 +56,7 @@ impl UnixListener {
     ///
     /// Nothing is lost.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (inner, addr) = self.inner.accept().await?;
+        let (inner, addr) = self.inner.accept().await.in_tokio_words()?;
         Ok((UnixStream { inner }, SocketAddr(addr)))
     }
 
@@ -65,7 +66,7 @@ impl UnixListener {
     ///
     /// As [`accept`](Self::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
-        let (inner, addr) = ready!(self.inner.poll_accept(cx))?;
+        let (inner, addr) = ready!(self.inner.poll_accept(cx).in_tokio_words())?;
         Poll::Ready(Ok((UnixStream { inner }, SocketAddr(addr))))
     }
 

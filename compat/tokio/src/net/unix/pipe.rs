@@ -12,6 +12,7 @@ use oneloop::net::unix::pipe;
 use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::macros::{delegate, descriptor};
 use crate::runtime::context::running_io;
+use crate::runtime::shutdown::InTokioWords;
 
 /// Makes a pipe.
 ///
@@ -180,7 +181,7 @@ macro_rules! end {
             ///
             /// Nothing is lost.
             pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-                self.inner.ready(interest).await
+                self.inner.ready(interest).await.in_tokio_words()
             }
 
             /// Tries an operation of the caller's; `WouldBlock` takes the readiness back.
@@ -229,7 +230,7 @@ impl Sender {
     ///
     /// Nothing is lost.
     pub async fn writable(&self) -> io::Result<()> {
-        self.inner.writable().await
+        self.inner.writable().await.in_tokio_words()
     }
 
     /// Waits until a write may succeed. The task that polled last is woken.
@@ -238,7 +239,7 @@ impl Sender {
     ///
     /// The runtime has shut down.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_write_ready(cx)
+        self.inner.poll_write_ready(cx).in_tokio_words()
     }
 
     delegate! {
@@ -255,7 +256,7 @@ impl AsyncWrite for Sender {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(cx, buf)
+        self.inner.poll_write(cx, buf).in_tokio_words()
     }
 
     fn poll_write_vectored(
@@ -263,7 +264,7 @@ impl AsyncWrite for Sender {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write_vectored(cx, bufs)
+        self.inner.poll_write_vectored(cx, bufs).in_tokio_words()
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -290,7 +291,7 @@ impl Receiver {
     ///
     /// Nothing is lost.
     pub async fn readable(&self) -> io::Result<()> {
-        self.inner.readable().await
+        self.inner.readable().await.in_tokio_words()
     }
 
     /// Waits until a read may succeed. The task that polled last is woken.
@@ -299,7 +300,7 @@ impl Receiver {
     ///
     /// The runtime has shut down.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_read_ready(cx)
+        self.inner.poll_read_ready(cx).in_tokio_words()
     }
 
     delegate! {
@@ -333,7 +334,7 @@ impl AsyncRead for Receiver {
     ) -> Poll<io::Result<()>> {
         // SAFETY: only initialised bytes are written to the unfilled part.
         let unfilled = unsafe { buf.unfilled_mut() };
-        let count = ready!(self.inner.poll_read_uninit(cx, unfilled))?.len();
+        let count = ready!(self.inner.poll_read_uninit(cx, unfilled).in_tokio_words())?.len();
         // SAFETY: `count` bytes at the start of the unfilled part were filled.
         unsafe { buf.assume_init(count) };
         buf.advance(count);

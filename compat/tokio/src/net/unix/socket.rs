@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{UnixDatagram, UnixListener, UnixStream};
 use crate::net::macros::descriptor;
 use crate::runtime::context::running_io;
+use crate::runtime::shutdown::InTokioWords;
 
 /// A Unix socket that neither listens nor is connected.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl UnixSocket {
     /// The attempt is given up, and the socket closed.
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         running_io()?;
-        let inner = self.inner.connect(path).await?;
+        let inner = self.inner.connect(path).await.in_tokio_words()?;
         Ok(UnixStream { inner })
     }
 

@@ -9,6 +9,7 @@ use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::{SocketAddr, UCred};
 use crate::net::macros::{delegate, descriptor, readiness, stream};
 use crate::runtime::context::running_io;
+use crate::runtime::shutdown::InTokioWords;
 
 /// A connected Unix socket that carries bytes.
 pub struct UnixStream {
@@ -31,7 +32,9 @@ impl UnixStream {
     /// The attempt is given up, and its socket closed.
     pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         running_io()?;
-        let inner = oneloop::net::UnixStream::connect(path).await?;
+        let inner = oneloop::net::UnixStream::connect(path)
+            .await
+            .in_tokio_words()?;
         Ok(Self { inner })
     }
 
@@ -50,7 +53,9 @@ impl UnixStream {
     /// The attempt is given up, and its socket closed.
     pub async fn connect_addr(socket_addr: &SocketAddr) -> io::Result<Self> {
         running_io()?;
-        let inner = oneloop::net::UnixStream::connect_addr(&socket_addr.0).await?;
+        let inner = oneloop::net::UnixStream::connect_addr(&socket_addr.0)
+            .await
+            .in_tokio_words()?;
         Ok(Self { inner })
     }
 
@@ -102,7 +107,7 @@ impl UnixStream {
     ///
     /// The runtime has shut down.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_read_ready(cx)
+        self.inner.poll_read_ready(cx).in_tokio_words()
     }
 
     /// Waits until a write may succeed. The task that polled last is woken.
@@ -111,7 +116,7 @@ impl UnixStream {
     ///
     /// The runtime has shut down.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_write_ready(cx)
+        self.inner.poll_write_ready(cx).in_tokio_words()
     }
 
     delegate! {
