@@ -1,4 +1,4 @@
-//! An HTTP server with a listener on every loop: hyper on oneloop, HTTP/1.1 and HTTP/2.
+//! An HTTP server that serves on every loop: hyper on oneloop, HTTP/1.1 and HTTP/2.
 //!
 //! ```text
 //! cargo run --release --features hyper --example hyper_hello
@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 use common::Options;
 use common::histogram::Histogram;
 use common::stop::Stop;
-use futures_lite::future::or;
 use oneloop::net::hyper::{self, Request, Response, body, service::service_fn};
+use oneloop::net::listeners::{LoopListener, Stopper, is_stopped_error};
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::runtime::Builder;
 use oneloop::task::{JoinSet, spawn_local};
@@ -43,24 +43,25 @@ type Visits = Rc<Cell<u64>>;
 fn main() {
     let options = Options::from_arguments("hyper_hello", 8080);
     let runtime = options.runtime();
-    let loops = runtime.handle().loop_ids();
-    let listeners = match runtime.block_on(bind_all(options.addr, loops.len())) {
-        Ok(listeners) => listeners,
+    let listeners = runtime.block_on(TcpListener::bind_balanced(options.addr));
+    let bound =
+        listeners.and_then(|listeners| Ok((listeners.local_addr()?, listeners.into_parts()?)));
+    let (addr, (parts, stopper)) = match bound {
+        Ok(bound) => bound,
         Err(error) => common::fail(&format!(
             "hyper_hello: cannot listen on {}: {error}",
             options.addr
         )),
     };
-    let addr = listeners[0]
-        .local_addr()
-        .expect("a bound socket has an address");
-    let count = loops.len();
     println!(
-        "http on {addr} with a listener on each of {count} loops; try: curl http://{addr}/you"
+        "http on {addr}, served by {} loops; try: curl http://{addr}/you",
+        parts.len()
     );
     let mut servers = Vec::new();
-    for (loop_id, listener) in loops.into_iter().zip(listeners) {
-        servers.push(runtime.handle().spawn_on(loop_id, move || serve(listener)));
+    for part in parts {
+        let (loop_id, stopper) = (part.loop_id(), stopper.clone());
+        let server = move || serve(part, stopper);
+        servers.push(runtime.handle().spawn_on(loop_id, server));
     }
     if let Some(time) = options.bench {
         if let Err(error) = drive(addr, options.connections, time) {
@@ -77,33 +78,29 @@ fn main() {
     }
 }
 
-/// One listener for each loop. The first finds the port, if the system is to choose it.
-async fn bind_all(addr: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
-    let first = TcpListener::bind_reuse_port(addr).await?;
-    let addr = first.local_addr()?;
-    let mut listeners = vec![first];
-    while listeners.len() < count {
-        listeners.push(TcpListener::bind_reuse_port(addr).await?);
-    }
-    Ok(listeners)
-}
-
 /// Serves one loop until the signal, and then what is in flight. How many requests there were.
-async fn serve(listener: TcpListener) -> io::Result<u64> {
+async fn serve(mut part: LoopListener, stopper: Stopper) -> io::Result<u64> {
     let stop = Stop::on_signals();
     let visits = Visits::default();
     let mut connections = JoinSet::new();
-    let accept = async || listener.accept().await.map(Some);
-    let stopped = async || {
-        stop.wait().await;
-        Ok(None)
-    };
-    while let Some((stream, _)) = or(accept(), stopped()).await? {
-        connections.spawn_local(connection(stream, Rc::clone(&visits), stop.clone()));
+    let wait = stop.wait();
+    // Detached: it ends with the loop at the latest.
+    drop(spawn_local(async move {
+        wait.await;
+        stopper.stop();
+    }));
+    loop {
+        match part.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn_local(connection(stream, Rc::clone(&visits), stop.clone()));
+            }
+            // What waited when it was stopped has been accepted.
+            Err(error) if is_stopped_error(&error) => break,
+            Err(error) => return Err(error),
+        }
         // Those that have ended.
         while connections.try_join_next().is_some() {}
     }
-    drop(listener);
     let rest = async { while connections.join_next().await.is_some() {} };
     if timeout(GRACE, rest).await.is_err() {
         println!("{} connections were cut", connections.len());

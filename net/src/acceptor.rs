@@ -107,8 +107,8 @@ impl<L: AsFd> Acceptor<L> {
         }
     }
 
-    /// Accepts what is left in the queue of a listener that is about to end. Clients that went
-    /// away are passed over.
+    /// Accepts what is left in the queue of a listener that is about to end: asks the kernel, also if
+    /// the loop has seen no event. Clients that went away are passed over.
     ///
     /// # Errors
     ///
@@ -117,9 +117,7 @@ impl<L: AsFd> Acceptor<L> {
         &self,
         accept: fn(BorrowedFd<'_>) -> io::Result<C>,
     ) -> io::Result<C> {
-        let attempt = |listener: &L| accept(listener.as_fd());
-        self.faults
-            .skip_lost(|| self.io.try_io(Interest::READABLE, attempt))
+        self.faults.skip_lost(|| accept(self.io.get_ref().as_fd()))
     }
 
     /// Accepts if a connection is there, and hides no error.

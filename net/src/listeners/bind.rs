@@ -135,15 +135,26 @@ impl Listeners {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(listener: net::TcpListener) -> io::Result<Self> {
+        Self::from_many(vec![listener], AcceptPolicy::LeastLoaded)
+    }
+
+    /// Takes over listeners, at least one. They are dealt out to the loops in turn, so those beyond
+    /// the number of loops are not accepted from.
+    #[track_caller]
+    pub(crate) fn from_many(
+        sockets: Vec<net::TcpListener>,
+        policy: AcceptPolicy,
+    ) -> io::Result<Self> {
         let handle = Handle::current();
-        listener.set_nonblocking(true)?;
-        let lingers = sys::lingers(&listener);
-        let balanced = Self::new(handle, vec![listener], AcceptPolicy::LeastLoaded);
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        let lingers = sockets.iter().any(sys::lingers);
         Ok(Self {
             lingers,
-            // Whatever it was given: the system has no larger limit by far.
+            // Whatever they were given: the system has no larger limit by far.
             backlog: u32::from(u16::MAX),
-            ..balanced
+            ..Self::new(handle, sockets, policy)
         })
     }
 
@@ -200,6 +211,11 @@ impl Listeners {
     /// process.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.sockets.iter().map(|socket| socket.as_fd())
+    }
+
+    /// The sockets, to have some of them later on as well: each listens until the last is dropped.
+    pub(crate) fn shared_sockets(&self) -> &[Arc<net::TcpListener>] {
+        &self.sockets
     }
 
     /// Gives out each loop's part, in the order of

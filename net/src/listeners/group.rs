@@ -8,7 +8,7 @@
 //! - Relaxed throughout: the counters order nothing. A look may miss what happens at that moment.
 
 use std::net::{self, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use oneloop_runtime::runtime::{Handle, LoopId};
@@ -41,6 +41,8 @@ pub(super) struct Desk {
     pub(super) id: LoopId,
     pub(super) mailbox: Mailbox<Socket>,
     pub(super) counts: DeskCounts,
+    /// Its server has to wait before it can take one more. Written by its loop.
+    pub(super) is_paused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,7 @@ impl Desk {
             id,
             mailbox: Mailbox::new(),
             counts: DeskCounts::default(),
+            is_paused: AtomicBool::new(false),
         }
     }
 
@@ -98,6 +101,7 @@ impl Group {
             connections: desk.connections() + arriving,
             arriving,
             is_own: index == own,
+            is_paused: desk.is_paused.load(Relaxed),
         })
     }
 

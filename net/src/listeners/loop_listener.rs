@@ -178,6 +178,14 @@ impl LoopListener {
         Occupancy::new(&self.group, self.index)
     }
 
+    /// Has the policies that pass over loops that stand still pass over this one too, until the
+    /// result is dropped: its task will not accept for a while.
+    #[must_use = "it lasts until it is dropped"]
+    pub(crate) fn pause(&self) -> Pause<'_> {
+        self.desk().is_paused.store(true, Relaxed);
+        Pause(self.desk())
+    }
+
     fn desk(&self) -> &Desk {
         &self.group.desks[self.index]
     }
@@ -364,6 +372,15 @@ impl fmt::Debug for LoopListener {
             .field("loop_id", &self.loop_id())
             .field("policy", &self.group.policy)
             .finish_non_exhaustive()
+    }
+}
+
+/// A loop that does not accept for a while. Made by [`LoopListener::pause`].
+pub(crate) struct Pause<'a>(&'a Desk);
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0.is_paused.store(false, Relaxed);
     }
 }
 

@@ -85,14 +85,18 @@ pub struct Candidate {
     pub arriving: usize,
     /// Whether it is the loop that accepted.
     pub is_own: bool,
+    /// Whether a [`Server`](crate::server::Server) has stopped to accept there, until it has room
+    /// for one more.
+    pub is_paused: bool,
 }
 
 impl Candidate {
-    /// Whether the loop's present turn has lasted so long ([`STUCK_AFTER`]) that one of its tasks
-    /// probably blocks it. Never true for the loop that asks.
+    /// Whether the loop takes no connection now: it [is paused](Self::is_paused), or its present turn
+    /// has lasted so long ([`STUCK_AFTER`]) that one of its tasks probably blocks it. Never true for
+    /// the loop that asks.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        !self.is_own && self.load.turn >= STUCK_AFTER
+        !self.is_own && (self.is_paused || self.load.turn >= STUCK_AFTER)
     }
 
     fn tasks(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Accepting on a loop, and what is done about a connection too many.
 //!
-//! Place: one task for each listener of a loop; runs on that loop's thread.
+//! Place: one task for each part of [`Listeners`] of a loop; runs on that loop's thread. Calls the
+//! part for connections, which come from the kernel's queue or from another loop.
 //!
 //! ```text
 //!  memory cap: wait -> accept -> within the limit? -- yes ----------------------> serve
@@ -11,7 +12,9 @@
 //!
 //! # Invariants
 //! - No connection is served without a unit of the server's limit.
-//! - When the drain begins, what is in the kernel's queue is taken before the listener is closed.
+//! - When the drain begins, what is in the kernel's queue, and what other loops have left for this
+//!   one, is taken before the listener is closed. At the drain's deadline it is closed.
+//! - A loop that waits for a place says so: the policies then leave nothing more for it.
 
 use std::future::poll_fn;
 use std::io;
@@ -25,6 +28,7 @@ use std::time::Duration;
 
 use oneloop_runtime::runtime::{Handle, is_shutdown_error};
 use oneloop_runtime::task::spawn_local;
+use socket2::SockRef;
 
 use super::config::{Outcome, OverloadPolicy};
 use super::connection::Connection;
@@ -33,67 +37,54 @@ use super::serving::serve;
 use super::shared::Shared;
 use super::waiters::Flag;
 use crate::addr::ToSocketAddrs;
+use crate::listeners::{AcceptPolicy, Listeners, LoopListener, Occupancy, is_stopped_error};
 use crate::{TcpListener, TcpStream, sys};
 
-/// Connections that a drain takes out of one listener's queue at most: clients that keep coming
-/// must not keep it open.
-const QUEUE_CONNECTIONS_MAX: u32 = TcpListener::DEFAULT_BACKLOG;
 /// The time that a rejected client has to read its farewell.
 const FAREWELL_TIME_MAX: Duration = Duration::from_secs(1);
 /// Rejected clients of one loop that are given this time at once. Further ones are closed at once,
 /// which may overtake the farewell.
 const FAREWELLS_MAX: usize = 64;
 
-/// Where connections come from. All that a server knows of listeners is in here.
-#[derive(Debug)]
-pub(super) struct Door(TcpListener);
+/// Listens on an address.
+pub(super) async fn bind(
+    addr: impl ToSocketAddrs,
+    policy: &AcceptPolicy,
+) -> io::Result<Vec<Listeners>> {
+    let listeners = match policy {
+        AcceptPolicy::Kernel => TcpListener::bind_per_loop(addr).await?,
+        other => TcpListener::bind_balanced(addr)
+            .await?
+            .with_policy(other.clone()),
+    };
+    Ok(vec![listeners])
+}
 
-impl Door {
-    /// A listener for each loop of the current runtime, all bound to one port.
-    pub(super) async fn bind_per_loop(addr: impl ToSocketAddrs) -> io::Result<Vec<Arc<Self>>> {
-        let count = Handle::current().loop_ids().len();
-        let first = TcpListener::bind_reuse_port(addr).await?;
-        let addr = first.local_addr()?;
-        let mut doors = vec![Arc::new(Self(first))];
-        while doors.len() < count {
-            doors.push(Arc::new(Self(TcpListener::bind_reuse_port(addr).await?)));
-        }
-        Ok(doors)
+/// Takes over listeners: with the kernel's policy each goes to one loop, as far as there are
+/// enough; with any other every loop accepts from all.
+#[track_caller]
+pub(super) fn adopt(
+    listeners: Vec<net::TcpListener>,
+    policy: &AcceptPolicy,
+) -> io::Result<Vec<Listeners>> {
+    let together = match policy {
+        AcceptPolicy::Kernel => Handle::current().loop_ids().len(),
+        _ => 1,
+    };
+    let mut rest = listeners.into_iter().peekable();
+    let mut adopted = Vec::new();
+    while rest.peek().is_some() {
+        let some = rest.by_ref().take(together).collect();
+        adopted.push(Listeners::from_many(some, policy.clone())?);
     }
-
-    #[track_caller]
-    pub(super) fn from_std(listener: net::TcpListener) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self(TcpListener::from_std(listener)?)))
-    }
-
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-
-    pub(super) fn accept_errors(&self) -> u64 {
-        self.0.accept_errors()
-    }
-
-    /// Another descriptor of the listener.
-    pub(super) fn duplicate(&self) -> io::Result<net::TcpListener> {
-        Ok(self.0.as_fd().try_clone_to_owned()?.into())
-    }
-
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.0.accept().await
-    }
-
-    /// Asks the kernel, whatever the loop knows.
-    fn accept_now(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.0.accept_now()
-    }
+    Ok(adopted)
 }
 
 /// The accepting of one loop, before it begins.
 pub(super) struct Acceptors<H> {
     pub(super) shared: Arc<Shared>,
     pub(super) index: usize,
-    pub(super) doors: Vec<Arc<Door>>,
+    pub(super) parts: Vec<LoopListener>,
     pub(super) handler: H,
 }
 
@@ -109,27 +100,28 @@ where
             registry.draining.set();
         }
         let handler = Rc::new(self.handler);
-        for door in self.doors {
-            let acceptor = Acceptor::new(&registry, door, &handler);
+        for part in self.parts {
+            let acceptor = Acceptor::new(&registry, part, &handler);
             // Detached: it ends with the drain.
             drop(spawn_local(acceptor.run()));
         }
     }
 }
 
-/// Accepts from one listener.
+/// Accepts from one part.
 struct Acceptor<H> {
     registry: Rc<Registry>,
-    door: Option<Arc<Door>>,
+    /// None while it runs.
+    part: Option<LoopListener>,
     handler: Rc<H>,
 }
 
 impl<H> Acceptor<H> {
-    fn new(registry: &Rc<Registry>, door: Arc<Door>, handler: &Rc<H>) -> Self {
+    fn new(registry: &Rc<Registry>, part: LoopListener, handler: &Rc<H>) -> Self {
         registry.acceptors.set(registry.acceptors.get() + 1);
         Self {
             registry: Rc::clone(registry),
-            door: Some(door),
+            part: Some(part),
             handler: Rc::clone(handler),
         }
     }
@@ -137,7 +129,7 @@ impl<H> Acceptor<H> {
 
 impl<H> Drop for Acceptor<H> {
     fn drop(&mut self) {
-        drop(self.door.take());
+        drop(self.part.take());
         let acceptors = &self.registry.acceptors;
         acceptors.set(acceptors.get() - 1);
         self.registry.changed.wake_all();
@@ -150,63 +142,64 @@ where
     F: Future<Output: Outcome> + 'static,
 {
     async fn run(mut self) {
-        let Some(door) = self.door.take() else {
+        let Some(mut part) = self.part.take() else {
             return;
         };
-        while let Some(next) = unless(&self.registry.draining, self.next(&door)).await {
-            match next {
-                Ok((stream, peer)) => self.admit(stream, peer).await,
-                Err(error) if is_shutdown_error(&error) => return,
-                Err(error) => return self.registry.shared.accepting_failed(error),
+        let registry = &self.registry;
+        loop {
+            self.wait_for_memory(&part).await;
+            match unless(&registry.cutting, part.accept()).await {
+                Some(Ok((stream, peer))) => self.admit(&part, stream, peer).await,
+                // The deadline of the drain: what waits is closed with the listener.
+                None => return,
+                Some(Err(error)) if is_stopped_error(&error) || is_shutdown_error(&error) => return,
+                // Nothing more can be taken.
+                Some(Err(_)) if registry.shared.is_draining() => return,
+                Some(Err(error)) => return registry.shared.accepting_failed(error),
             }
         }
-        self.take_queue(&door).await;
     }
 
-    async fn next(&self, door: &Door) -> io::Result<(TcpStream, SocketAddr)> {
+    /// Does not wait in a drain.
+    async fn wait_for_memory(&self, part: &LoopListener) {
         let memory = &self.registry.shared.memory;
-        if memory.is_waited_for() {
-            self.registry.counts().memory_waits.add(1);
-            // Behind all who wait for memory: when it is our turn there is room.
-            memory.take(1).await;
-            memory.give(1);
+        if !memory.is_waited_for() || self.registry.draining.is_set() {
+            return;
         }
-        door.accept().await
-    }
-
-    /// Takes what is in the kernel's queue when the drain begins.
-    async fn take_queue(&self, door: &Door) {
-        for _ in 0..QUEUE_CONNECTIONS_MAX {
-            if self.registry.cutting.is_set() {
-                return;
-            }
-            match door.accept_now() {
-                Ok((stream, peer)) => self.admit(stream, peer).await,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // Nothing is left, or nothing can be taken.
-                Err(_) => return,
-            }
+        self.registry.counts().memory_waits.add(1);
+        let _pause = part.pause();
+        // Behind all who wait for memory: when it is our turn there is room.
+        let turn = unless(&self.registry.draining, memory.take(1)).await;
+        if turn.is_some() {
+            memory.give(1);
         }
     }
 
     /// Serves a connection if the server may have one more.
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn admit(&self, part: &LoopListener, stream: TcpStream, peer: SocketAddr) {
         let registry = &self.registry;
-        if !registry.shared.connections.try_take(1) && !self.find_place().await {
+        let occupancy = part.occupy();
+        if !registry.shared.connections.try_take(1) && !self.find_place(part).await {
             return self.turn_away(stream);
         }
+        if let Some(bytes) = registry.shared.config.send_buffer_bytes {
+            // Where the system refuses the size, its own limit stands.
+            let _ = SockRef::from(&stream).set_send_buffer_size(bytes);
+        }
         let link = registry.insert(peer);
+        let served = serve(link, stream, Rc::clone(&self.handler));
         // Detached: the registry knows of it.
-        drop(spawn_local(serve(link, stream, Rc::clone(&self.handler))));
+        drop(spawn_local(occupied(occupancy, served)));
     }
 
     /// Takes a place in a server that is full, as its policy says. False if there is none.
-    async fn find_place(&self) -> bool {
+    async fn find_place(&self, part: &LoopListener) -> bool {
         let registry = &self.registry;
         let overload = &registry.shared.config.overload;
         if matches!(overload, OverloadPolicy::Reject { .. }) {
             return false;
         }
+        let _pause = part.pause();
         let mut place = pin!(registry.shared.connections.take(1));
         // In the queue first, so that what is shed becomes this connection's.
         if poll_fn(|cx| Poll::Ready(place.as_mut().poll(cx)))
@@ -275,6 +268,11 @@ where
             }));
         }
     }
+}
+
+/// A connection's service, which counts as one of its loop's until it ends.
+async fn occupied(_occupancy: Occupancy, served: impl Future<Output = ()>) {
+    served.await;
 }
 
 /// The outcome of a future, unless the flag is set first.

@@ -4,14 +4,14 @@
 
 use std::io;
 use std::net;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::accepting::Door;
+use super::accepting::{adopt, bind};
 use super::connection::Connection;
 use super::handle::ServerHandle;
 use super::shared::Shared;
 use crate::addr::ToSocketAddrs;
+use crate::listeners::AcceptPolicy;
 
 /// Connections that a server serves at once by default.
 pub const MAX_CONNECTIONS_DEFAULT: usize = 10_000;
@@ -77,30 +77,46 @@ pub struct ServerBuilder {
 /// The limits of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
+    pub(super) accept_policy: AcceptPolicy,
     pub(super) connections_max: usize,
     pub(super) overload: OverloadPolicy,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
     pub(super) memory_bytes_max: usize,
+    pub(super) send_buffer_bytes: Option<usize>,
     pub(super) first_request_grace: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
+            accept_policy: AcceptPolicy::default(),
             connections_max: MAX_CONNECTIONS_DEFAULT,
             overload: OverloadPolicy::default(),
             idle_timeout: None,
             read_timeout: None,
             write_timeout: None,
             memory_bytes_max: usize::MAX,
+            send_buffer_bytes: None,
             first_request_grace: Duration::ZERO,
         }
     }
 }
 
 impl ServerBuilder {
+    /// Sets which loop serves a connection. Default: [`AcceptPolicy::LeastLoaded`].
+    ///
+    /// With [`AcceptPolicy::Kernel`] each loop has a listener of its own (`SO_REUSEPORT`), and the
+    /// loops share nothing. It suits servers that accept very many short connections; a loop that is
+    /// blocked by a task then keeps its share of the new clients waiting. With the others there is
+    /// one listener that all loops accept from, and a blocked loop holds up no new client; with
+    /// `PeerHash` and `Custom` it does hold up those that are meant for it.
+    pub fn accept_policy(mut self, policy: AcceptPolicy) -> Self {
+        self.config.accept_policy = policy;
+        self
+    }
+
     /// Limits the connections that are served at once, on all loops together, and says what happens
     /// to one more. Default: [`MAX_CONNECTIONS_DEFAULT`], [`OverloadPolicy::Pause`]. 0 counts as 1.
     pub fn max_connections(mut self, count: usize, policy: OverloadPolicy) -> Self {
@@ -141,10 +157,30 @@ impl ServerBuilder {
     /// request is read; requests that have begun go on, because their end makes room. Default:
     /// none.
     ///
-    /// What the kernel keeps for each socket is not in it: Linux lets a send buffer grow to 4 MiB
-    /// (`tcp_wmem`), unless the handler sets `SO_SNDBUF`.
+    /// What is not reserved is not in it, and has limits of its own, which add up:
+    /// - buffers of the runtime's pool, which leases are: the runtime's `buffer_bytes_max`, for each
+    ///   loop. A handler that keeps leases while it waits reserves their bytes too, or uses buffers
+    ///   of its own under a reservation;
+    /// - the socket's memory in the kernel: [`send_buffer_bytes`](Self::send_buffer_bytes), for each
+    ///   connection;
+    /// - the tasks: [`max_connections`](Self::max_connections) times the size of the handler's
+    ///   future.
     pub fn memory_cap(mut self, bytes: usize) -> Self {
         self.config.memory_bytes_max = bytes.max(1);
+        self
+    }
+
+    /// Sets `SO_SNDBUF` of each connection: the bytes that the kernel takes from the handler before
+    /// the peer has acknowledged them. Linux doubles the number, for what it needs around them, and
+    /// has a limit (`net.core.wmem_max`). Default: none, the kernel finds the size itself.
+    ///
+    /// On Linux that grows to 4 MiB (`tcp_wmem`), 2.8 MB of which a peer that never reads has been
+    /// seen to take: with 1,000 of them the machine is out of memory for sockets, and every
+    /// connection suffers. So a server with strangers as peers and a [`memory_cap`](Self::memory_cap)
+    /// sets this. The price is speed over long distances, no more than this number in a round trip:
+    /// 64 KiB at 100 ms are about 1 MB/s or less. That is why a memory cap alone does not set it.
+    pub fn send_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.config.send_buffer_bytes = Some(bytes);
         self
     }
 
@@ -215,10 +251,10 @@ impl Server {
         ServerBuilder::default()
     }
 
-    /// Listens on an address and serves on every loop of the runtime: each has a listener of its
-    /// own (`SO_REUSEPORT`), among which the kernel spreads the connections.
+    /// Listens on an address and serves on every loop of the runtime. Which loop serves a connection
+    /// is up to the [`accept_policy`](ServerBuilder::accept_policy).
     ///
-    /// For each connection `handler` is called on the loop that accepted it, and its future stays
+    /// For each connection `handler` is called on the loop that serves it, and its future stays
     /// there: it need not be `Send`. The connection ends when the future does. A panic ends that
     /// connection only.
     ///
@@ -228,7 +264,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`TcpListener::bind_reuse_port`](crate::TcpListener::bind_reuse_port).
+    /// As [`TcpListener::bind`](crate::TcpListener::bind).
     ///
     /// # Panics
     ///
@@ -243,16 +279,18 @@ impl Server {
         H: Fn(Connection) -> F + Clone + Send + 'static,
         F: Future<Output: Outcome> + 'static,
     {
-        let doors = Door::bind_per_loop(addr).await?;
-        Shared::start(self.config.clone(), doors, handler)
+        let listeners = bind(addr, &self.config.accept_policy).await?;
+        Shared::start(self.config.clone(), listeners, handler)
     }
 
     /// Serves connections of listeners that are there already: those of a service manager
     /// ([`inherited_listeners`](super::inherited_listeners)), those of a predecessor
     /// ([`receive_listeners`](super::receive_listeners)), or with options of one's own.
     ///
-    /// They are dealt out to the loops in turn; with fewer listeners than loops, several loops
-    /// accept from one. The rest is as with [`serve`](Self::serve).
+    /// Every loop accepts from all of them, except with [`AcceptPolicy::Kernel`]: then they are dealt
+    /// out to the loops in turn, and several loops accept from one if there are fewer. A policy
+    /// counts the connections of each listener by themselves. The rest is as with
+    /// [`serve`](Self::serve).
     ///
     /// # Errors
     ///
@@ -274,9 +312,8 @@ impl Server {
             let problem = "a server needs at least one listener";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        let doors = listeners.into_iter().map(Door::from_std);
-        let doors = doors.collect::<io::Result<Vec<Arc<Door>>>>()?;
-        Shared::start(self.config.clone(), doors, handler)
+        let listeners = adopt(listeners, &self.config.accept_policy)?;
+        Shared::start(self.config.clone(), listeners, handler)
     }
 }
 

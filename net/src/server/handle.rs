@@ -64,15 +64,16 @@ impl ServerHandle {
 
     /// Descriptors of the listeners, for a successor: see
     /// [`send_listeners`](super::send_listeners). The kernel's queue belongs to both processes as
-    /// long as both have one, so no client is refused while they change over. None once the server
-    /// drains.
+    /// long as both have one, so no client is refused while they change over. It is one, or with
+    /// [`AcceptPolicy::Kernel`](crate::AcceptPolicy::Kernel) one for each loop, unless the server was
+    /// given others. None once the server drains.
     ///
     /// # Errors
     ///
     /// Those of dup(2).
     pub fn listeners(&self) -> io::Result<Vec<net::TcpListener>> {
-        let doors = self.shared.doors();
-        doors.iter().map(|door| door.duplicate()).collect()
+        let sockets = self.shared.sockets();
+        sockets.iter().map(|socket| socket.try_clone()).collect()
     }
 
     /// The first error that ended the accepting of a listener, if one has: the others go on. Each
@@ -90,7 +91,8 @@ impl ServerHandle {
 
     /// Ends the server in an orderly way, and tells what became of its connections.
     ///
-    /// Each loop takes what is in the kernel's queue and stops to accept. Idle connections are
+    /// Each loop takes what is in the kernel's queue, and what other loops have accepted for it, and
+    /// stops to accept. Idle connections are
     /// closed at once, except those whose handler waits for
     /// [`draining`](super::Connection::draining); busy ones when their handler ends, or waits for
     /// another request. Those that are left after `limit` are cut: their handlers are dropped.

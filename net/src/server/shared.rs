@@ -3,19 +3,20 @@
 //! Place: behind an `Arc` in every loop's registry and every handle; runs on any thread.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oneloop_runtime::runtime::Handle;
 
-use super::accepting::{Acceptors, Door};
+use super::accepting::Acceptors;
 use super::config::{Config, Outcome};
 use super::connection::Connection;
 use super::counts::{Counts, LoopCounts};
 use super::drain::DrainReport;
 use super::gate::Gate;
 use super::handle::ServerHandle;
+use crate::listeners::{Listeners, LoopListener, Stopper};
 
 /// A running server.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) memory: Arc<Gate>,
     /// In the order of the runtime's loops.
     pub(super) loops: Vec<LoopCounts>,
+    /// Of each of the listeners.
+    stoppers: Vec<Stopper>,
     next_id: AtomicU64,
     /// Relaxed: loops are told by message; it is for those that begin later.
     is_draining: AtomicBool,
@@ -37,19 +40,17 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Empty once the server has begun to drain.
-    doors: Vec<Arc<Door>>,
-    /// Of listeners that are gone.
-    accept_errors: u64,
+    /// For a successor. Empty once the server has begun to drain.
+    sockets: Vec<Arc<net::TcpListener>>,
     failure: Option<io::Error>,
     report: DrainReport,
 }
 
 impl Shared {
-    /// Begins to serve on every loop of the current runtime. `doors` is not empty.
+    /// Begins to serve on every loop of the current runtime. `listeners` is not empty.
     pub(super) fn start<H, F>(
         config: Config,
-        doors: Vec<Arc<Door>>,
+        listeners: Vec<Listeners>,
         handler: H,
     ) -> io::Result<ServerHandle>
     where
@@ -58,25 +59,30 @@ impl Shared {
     {
         let runtime = Handle::current();
         let loops = runtime.loop_ids();
+        let addr = listeners[0].local_addr()?;
+        let sockets = listeners.iter().flat_map(Listeners::shared_sockets);
+        let sockets = sockets.cloned().collect();
+        let (parts, stoppers) = into_parts(listeners, loops.len())?;
         let shared = Arc::new(Self {
             connections: Arc::new(Gate::new(config.connections_max)),
             memory: Arc::new(Gate::new(config.memory_bytes_max)),
             config,
-            addr: doors[0].local_addr()?,
+            addr,
             loops: loops.iter().map(|_| LoopCounts::default()).collect(),
+            stoppers,
             next_id: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
             state: Mutex::new(State {
-                doors: doors.clone(),
+                sockets,
                 ..State::default()
             }),
             runtime: runtime.clone(),
         });
-        for (index, loop_id) in loops.iter().enumerate() {
+        for ((index, loop_id), parts) in loops.iter().enumerate().zip(parts) {
             let acceptors = Acceptors {
                 shared: Arc::clone(&shared),
                 index,
-                doors: dealt_to(index, loops.len(), &doors),
+                parts,
                 handler: handler.clone(),
             };
             // Detached: they end with the drain.
@@ -94,19 +100,17 @@ impl Shared {
         self.is_draining.load(Relaxed)
     }
 
-    /// Lets go of the listeners: each is closed when its loops are done with it.
+    /// Ends the accepting: each listener is closed when its loops have taken what waits.
     pub(super) fn stop_listening(&self) {
         self.is_draining.store(true, Relaxed);
-        let mut state = self.state();
-        let doors = std::mem::take(&mut state.doors);
-        state.accept_errors += doors.iter().map(|door| door.accept_errors()).sum::<u64>();
-        drop(state);
-        drop(doors);
+        let sockets = std::mem::take(&mut self.state().sockets);
+        drop(sockets);
+        self.stoppers.iter().for_each(Stopper::stop);
     }
 
     /// The listeners, unless the server has begun to drain.
-    pub(super) fn doors(&self) -> Vec<Arc<Door>> {
-        self.state().doors.clone()
+    pub(super) fn sockets(&self) -> Vec<Arc<net::TcpListener>> {
+        self.state().sockets.clone()
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -116,9 +120,8 @@ impl Shared {
             ..Counts::default()
         };
         self.loops.iter().for_each(|own| own.add_to(&mut counts));
-        let state = self.state();
-        let errors = state.doors.iter().map(|door| door.accept_errors());
-        counts.accept_errors = state.accept_errors + errors.sum::<u64>();
+        let parts = self.stoppers.iter().flat_map(Stopper::counts);
+        counts.accept_errors = parts.map(|part| part.accept_errors).sum();
         counts
     }
 
@@ -149,11 +152,19 @@ impl Shared {
     }
 }
 
-/// The listeners that a loop accepts from: each listener is at one loop at least, each loop at one
-/// listener at least.
-fn dealt_to(index: usize, loops: usize, doors: &[Arc<Door>]) -> Vec<Arc<Door>> {
-    let rounds = 0..loops.max(doors.len());
-    let own = rounds.filter(|round| round % loops == index);
-    own.map(|round| Arc::clone(&doors[round % doors.len()]))
-        .collect()
+/// The parts of each loop: one of each of the listeners.
+fn into_parts(
+    listeners: Vec<Listeners>,
+    loops: usize,
+) -> io::Result<(Vec<Vec<LoopListener>>, Vec<Stopper>)> {
+    let mut of_loops: Vec<Vec<LoopListener>> = (0..loops).map(|_| Vec::new()).collect();
+    let mut stoppers = Vec::with_capacity(listeners.len());
+    for each in listeners {
+        let (parts, stopper) = each.into_parts()?;
+        stoppers.push(stopper);
+        for (own, part) in of_loops.iter_mut().zip(parts) {
+            own.push(part);
+        }
+    }
+    Ok((of_loops, stoppers))
 }

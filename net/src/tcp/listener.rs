@@ -201,11 +201,6 @@ impl TcpListener {
         self.welcome(self.acceptor.try_accept(sys::accept)?)
     }
 
-    /// As [`try_accept`](Self::try_accept), but asks the kernel also if the loop has seen no event.
-    pub(crate) fn accept_now(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.welcome(sys::accept(self.as_fd())?)
-    }
-
     /// Errors that [`accept`](Self::accept) and [`poll_accept`](Self::poll_accept) have survived
     /// since the listener was made. A number that grows by about ten a second says that
     /// descriptors or memory have run out.

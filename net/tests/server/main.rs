@@ -6,6 +6,7 @@
 mod drain;
 mod handover;
 mod limits;
+mod loops;
 mod memory;
 mod overload;
 mod process;

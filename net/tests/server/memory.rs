@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use oneloop_net::server::{Connection, Server};
+use oneloop_net::server::{Connection, Server, ServerBuilder};
 use oneloop_runtime::time::{sleep, timeout};
 
 use crate::support::{ANY_PORT, ask, assert_answered, client, read_line, run, until};
@@ -97,6 +97,33 @@ fn more_than_the_cap_is_an_error() {
         let server = Server::builder().memory_cap(100 * KIB);
         let server = server.serve(ANY_PORT, too_much).await.unwrap();
         assert_answered(&mut client(&server).await).await;
+    });
+}
+
+#[test]
+fn send_buffer_is_as_configured() {
+    const BYTES: usize = 48 * KIB;
+
+    async fn tell(connection: Connection) -> io::Result<()> {
+        let bytes = rustix::net::sockopt::socket_send_buffer_size(&connection)?;
+        connection.write_all(&bytes.to_le_bytes()).await
+    }
+    async fn told(builder: ServerBuilder) -> usize {
+        let server = builder.serve(ANY_PORT, tell).await.unwrap();
+        let mut bytes = [0; size_of::<usize>()];
+        client(&server).await.read_exact(&mut bytes).await.unwrap();
+        usize::from_le_bytes(bytes)
+    }
+    run(async {
+        let configured = told(Server::builder().send_buffer_bytes(BYTES)).await;
+        // Linux has twice as much, for what it needs itself.
+        assert!(
+            [BYTES, 2 * BYTES].contains(&configured),
+            "{configured} bytes"
+        );
+        // Without it the kernel decides.
+        let by_itself = told(Server::builder().memory_cap(KIB)).await;
+        assert!(by_itself > 2 * BYTES, "{by_itself} bytes");
     });
 }
 
