@@ -70,6 +70,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/src/runtime/context.rs",
     "runtime/src/runtime/handle.rs",
     "runtime/src/sys/epoll.rs",
+    "runtime/src/sys/pages.rs",
     "runtime/src/sys/portable.rs",
     "runtime/src/task/abort.rs",
     "runtime/src/task/builder.rs",

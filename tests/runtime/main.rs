@@ -15,6 +15,7 @@ mod builder;
 mod connections;
 mod coop;
 mod files;
+mod huge_pages;
 mod join_set;
 mod local;
 mod local_set;

@@ -1,6 +1,7 @@
 //! The memory of leases: blocks of a few sizes.
 //!
-//! Place: made by `pool` on the loop's thread, or by a thread without a loop; freed on any thread.
+//! Place: made by `pool` on the loop's thread, or by a thread without a loop; freed on any thread. The
+//! memory is the heap's, or a place in an arena.
 //!
 //! # Invariants
 //! A block's bytes belong to its leases while there are some (disjoint ranges, if it was split), and
@@ -13,6 +14,7 @@
 use std::alloc::{self, Layout};
 use std::ptr::NonNull;
 
+use super::arena::Arena;
 use super::home::{Chain, Home, Node, Owners};
 use super::pool::PoolHome;
 use crate::primitive::sync::Arc;
@@ -28,12 +30,14 @@ pub(super) struct Block {
     pub(super) owners: Owners,
     pub(super) class: Class,
     bytes: NonNull<u8>,
+    /// Where the bytes lie. None: on the heap.
+    arena: Option<Arc<Arena>>,
     /// Where it comes home to. None for the memory of a thread without a loop.
     pub(super) home: Option<Arc<PoolHome>>,
 }
 
-// SAFETY: `bytes` is memory of the heap that the block alone frees; who may touch its contents is
-// governed by the leases.
+// SAFETY: `bytes` is memory of the heap that the block alone frees, or a place in an arena that it
+// alone has, and keeps mapped; who may touch its contents is governed by the leases.
 unsafe impl Send for Block {}
 
 // SAFETY: as above: a shared reference to the block gives the pointer and no access.
@@ -48,8 +52,28 @@ impl Block {
             owners: Owners::new(),
             class,
             bytes,
+            arena: None,
             home,
         }))
+    }
+
+    /// A block at `bytes`, a place that `arena` has just given out for this class.
+    pub(super) fn within(
+        (arena, bytes): (Arc<Arena>, NonNull<u8>),
+        class: Class,
+        home: Arc<PoolHome>,
+    ) -> Box<BlockNode> {
+        Node::new(Self {
+            owners: Owners::new(),
+            class,
+            bytes,
+            arena: Some(arena),
+            home: Some(home),
+        })
+    }
+
+    pub(super) fn arena(&self) -> Option<&Arc<Arena>> {
+        self.arena.as_ref()
     }
 
     /// The first byte.
@@ -61,6 +85,9 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        if let Some(arena) = &self.arena {
+            return arena.put(self.bytes);
+        }
         // SAFETY: it was allocated with this layout, and is dropped once: nobody has a lease.
         unsafe { alloc::dealloc(self.bytes.as_ptr(), self.class.layout()) };
     }
@@ -104,13 +131,15 @@ impl Class {
     }
 }
 
-/// How much memory a loop's pool may hold.
+/// How much memory a loop's pool may hold, and of what kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes of all blocks, lent out or free.
     pub(crate) bytes_max: usize,
     /// Bytes of free blocks.
     pub(crate) free_bytes_max: usize,
+    /// Whether blocks lie in arenas of huge pages, as far as the system gives them.
+    pub(crate) huge_pages: bool,
 }
 
 impl Default for Limits {
@@ -118,6 +147,7 @@ impl Default for Limits {
         Self {
             bytes_max: 256 << 20,
             free_bytes_max: 4 << 20,
+            huge_pages: false,
         }
     }
 }

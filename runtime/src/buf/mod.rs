@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The modules stand in the order of that way: `pool` gives out, `acquire` waits where the cap is
-//! reached, `lease` is what the user holds, `block` its memory, `home` the way back.
+//! reached, `lease` is what the user holds, `block` its memory, `home` the way back. Where huge pages are wanted,
+//! `arena` is where blocks lie.
 //!
 //! # Why it is so
 //! A server with a buffer for each connection reads into memory that is cold by the time the
@@ -19,6 +20,7 @@
 //! says nothing holds no buffer at all.
 
 mod acquire;
+mod arena;
 mod block;
 mod error;
 #[doc(hidden)]

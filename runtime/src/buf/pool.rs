@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use super::acquire::Waiter;
+use super::arena::Arenas;
 use super::block::{Block, BlockChain, BlockHome, BlockNode, CLASSES, Class, Limits};
 use super::home::Arrival;
 use super::{Acquire, AcquireError, Lease};
@@ -213,6 +214,8 @@ pub(crate) struct Gauges {
     pub(crate) bytes_free: usize,
     pub(crate) blocks_out: usize,
     pub(crate) waits: u64,
+    pub(crate) arena_bytes: usize,
+    pub(crate) arena_refusals: u64,
 }
 
 impl Pool {
@@ -223,7 +226,7 @@ impl Pool {
                 owner: Mutex::new(Some(owner)),
             }),
             limits,
-            state: RefCell::new(State::new()),
+            state: RefCell::new(State::new(&limits)),
         }
     }
 
@@ -238,6 +241,8 @@ impl Pool {
             bytes_free: state.bytes_free,
             blocks_out: state.blocks_out,
             waits: state.waits,
+            arena_bytes: state.arenas.bytes(),
+            arena_refusals: state.arenas.refusals(),
         }
     }
 
@@ -365,6 +370,7 @@ impl Pool {
         drop(state);
         drop(owner);
         self.put_aside();
+        self.state.borrow_mut().arenas.forget_all();
     }
 }
 
@@ -378,6 +384,7 @@ impl Drop for Pool {
 struct State {
     /// By class.
     free: [BlockChain; CLASSES],
+    arenas: Arenas,
     bytes_out: usize,
     bytes_free: usize,
     blocks_out: usize,
@@ -390,9 +397,10 @@ struct State {
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(limits: &Limits) -> Self {
         Self {
             free: [const { BlockChain::new() }; CLASSES],
+            arenas: Arenas::new(limits.huge_pages),
             bytes_out: 0,
             bytes_free: 0,
             blocks_out: 0,
@@ -424,8 +432,11 @@ impl State {
             return Err(Refusal::Full);
         };
         self.trim_to(others, None);
-        let block = Block::allocate(class, Some(Arc::clone(&pool.home)));
-        let block = block.ok_or(Refusal::OutOfMemory)?;
+        let home = Arc::clone(&pool.home);
+        let block = match self.arenas.take(class) {
+            Some(place) => Block::within(place, class, home),
+            None => Block::allocate(class, Some(home)).ok_or(Refusal::OutOfMemory)?,
+        };
         self.bytes_out += class.bytes();
         self.blocks_out += 1;
         Ok(block)
@@ -440,8 +451,7 @@ impl State {
         if self.bytes_free + class.bytes() > limits.free_bytes_max || !self.is_open {
             match limits.free_bytes_max.checked_sub(class.bytes()) {
                 Some(others) if self.is_open => self.trim_to(others, Some(class)),
-                // Dropped, it is freed.
-                _ => return,
+                _ => return self.discard(block),
             }
         }
         self.free[class.index()].push(block);
@@ -465,7 +475,18 @@ impl State {
                 && let Some(block) = self.free[index].pop()
             {
                 self.bytes_free -= block.class.bytes();
+                self.discard(block);
             }
+        }
+    }
+
+    /// Frees a block, and its arena with the last of its blocks.
+    #[cold]
+    fn discard(&mut self, block: Box<BlockNode>) {
+        let arena = block.arena().cloned();
+        drop(block);
+        if let Some(arena) = arena {
+            self.arenas.forget_if_vacant(&arena);
         }
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Published {
     buffer_bytes_free: Counter,
     buffers_out: Counter,
     buffer_waits: Counter,
+    buffer_arena_bytes: Counter,
+    buffer_arena_refusals: Counter,
 }
 
 impl Published {
@@ -138,6 +140,8 @@ impl Published {
             (&self.buffer_bytes_free, gauges.bytes_free as u64),
             (&self.buffers_out, gauges.blocks_out as u64),
             (&self.buffer_waits, gauges.waits),
+            (&self.buffer_arena_bytes, gauges.arena_bytes as u64),
+            (&self.buffer_arena_refusals, gauges.arena_refusals),
         ];
         for (published, count) in all {
             published.store(count, Ordering::Relaxed);
@@ -169,6 +173,8 @@ impl Published {
             buffer_bytes_free: read(&self.buffer_bytes_free),
             buffers_out: read(&self.buffers_out),
             buffer_waits: read(&self.buffer_waits),
+            buffer_arena_bytes: read(&self.buffer_arena_bytes),
+            buffer_arena_refusals: read(&self.buffer_arena_refusals),
         }
     }
 }
@@ -226,6 +232,12 @@ pub struct LoopMetrics {
     pub buffers_out: u64,
     /// Times that somebody had to wait for a buffer.
     pub buffer_waits: u64,
+    /// Bytes of the arenas of huge pages that the loop keeps, whether a buffer lies there or not: 0
+    /// unless [`buffer_huge_pages`](crate::runtime::Builder::buffer_huge_pages) is on.
+    pub buffer_arena_bytes: u64,
+    /// Times that the system refused an arena, so that buffers came from the heap: at most one, since
+    /// the loop does not ask again.
+    pub buffer_arena_refusals: u64,
 }
 
 /// The state of a runtime's loops. Made by [`Handle::metrics`](crate::runtime::Handle::metrics).

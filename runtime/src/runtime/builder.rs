@@ -268,6 +268,25 @@ impl Builder {
         self
     }
 
+    /// Whether each loop's buffers lie in arenas of 2 MiB that Linux is asked to back with huge
+    /// pages (madvise(2), `MADV_HUGEPAGE`), which spares faults and entries of the translation cache
+    /// where much buffer memory is in use. Default: false, the heap.
+    ///
+    /// An arena has buffers of one size, and is given back when the last of them is freed. So the
+    /// memory in use may be above what [`buffer_bytes_max`](Self::buffer_bytes_max) and
+    /// [`buffer_free_bytes_max`](Self::buffer_free_bytes_max) count, which is bytes of buffers: by
+    /// less than 2 MiB for each of the ten sizes that are used, and by what a burst has left between
+    /// buffers that are lent out for long.
+    ///
+    /// If the system refuses an arena, or has no huge pages, buffers come from the heap from then on:
+    /// [`LoopMetrics::buffer_arena_refusals`](crate::runtime::LoopMetrics::buffer_arena_refusals)
+    /// tells. `/sys/kernel/mm/transparent_hugepage/enabled` has to be `madvise` or `always` for the
+    /// advice to have an effect.
+    pub fn buffer_huge_pages(&mut self, are_wanted: bool) -> &mut Self {
+        self.buffers.huge_pages = are_wanted;
+        self
+    }
+
     /// Makes the runtime with its clock paused: see [`time::pause`](crate::time::pause). Default:
     /// false. [`build`](Self::build) panics if the runtime is not a current-thread one.
     #[cfg(feature = "test-util")]

@@ -37,6 +37,7 @@ pub(crate) use double::{Events, Poller, SHORT_TRANSFER_DRAINS};
 #[cfg(not(loom))]
 pub(crate) mod children;
 pub(crate) mod cpus;
+pub(crate) mod pages;
 #[cfg(not(loom))]
 pub(crate) mod pipes;
 #[cfg(not(loom))]
