@@ -8,9 +8,11 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
+
+use oneloop::buf::Lease;
 
 use super::ANY_PORT;
 
@@ -40,25 +42,26 @@ fn hold_oneloop(
     async move {
         stream.set_nodelay(true)?;
         let limit = oneloop::time::Deadline::new(IDLE_LIMIT);
-        let mut expired = pin!(limit.expired());
+        let mut expired = limit.expired();
         loop {
-            let lease = {
-                let mut read = pin!(stream.read_lease());
-                poll_fn(|cx| match read.as_mut().poll(cx) {
-                    Poll::Ready(lease) => Poll::Ready(Some(lease)),
-                    Poll::Pending => expired.as_mut().poll(cx).map(|()| None),
-                })
-                .await
+            let (expired, mut read) = (&mut expired, stream.read_lease());
+            let read = poll_fn(move |cx| match Pin::new(&mut read).poll(cx) {
+                Poll::Ready(lease) => Poll::Ready(Some(lease)),
+                Poll::Pending => Pin::new(&mut *expired).poll(cx).map(|()| None),
+            });
+            let Some(lease) = bytes_of(read.await)? else {
+                return Ok(());
             };
-            match lease.transpose()? {
-                Some(lease) if !lease.is_empty() => {
-                    limit.touch();
-                    stream.write_all_lease(lease).await?;
-                }
-                _ => return Ok(()),
-            }
+            limit.touch();
+            stream.write_all_lease(lease).await?;
         }
     }
+}
+
+/// What there is to send back; nothing at the end of the connection or of its limit. Apart, as what
+/// is borrowed in an async block has its place in the future.
+fn bytes_of(read: Option<io::Result<Lease>>) -> io::Result<Option<Lease>> {
+    Ok(read.transpose()?.filter(|lease| !lease.is_empty()))
 }
 
 fn hold_tokio(
