@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::load::{Load, Outcome, Until};
-use crate::process::{cpu_time, pin};
+use crate::process::{cpu_time, pin, resident_bytes};
 use crate::servers::Server;
 
 /// A process that answers line by line. Dropping it ends the process.
@@ -93,6 +93,15 @@ impl ServerProcess {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it has in memory of its own: anonymous pages, without those of the program's file.
+    ///
+    /// # Errors
+    ///
+    /// The process has ended.
+    pub fn resident_bytes(&self) -> io::Result<u64> {
+        resident_bytes(self.child.process.id())
     }
 
     /// The processor time that it has used so far.

@@ -1,5 +1,6 @@
-//! This process: its processor time and its cores.
+//! This process: its processor time and its cores; and what a process has in memory.
 
+use std::fs;
 use std::io;
 use std::time::Duration;
 
@@ -11,6 +12,22 @@ use rustix::time::{ClockId, clock_gettime};
 pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).expect("the clock began at the start of the process")
+}
+
+/// What a process has in memory of its own: anonymous pages, without those of files.
+///
+/// # Errors
+///
+/// The process has ended.
+pub fn resident_bytes(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: Option<u64> = kib.and_then(|kib| kib.trim().parse().ok());
+    kib.map(|kib| kib * 1024)
+        .ok_or_else(|| io::Error::other("no RssAnon in /proc"))
 }
 
 /// Pins this thread, and the threads that it will start, to one of the cores that it may use.

@@ -2,6 +2,7 @@
 //! the same size for each (but see [`Server::OneloopLeases`] and [`Server::Limit`]), no delay, one
 //! read and one write for a message.
 
+mod idle;
 mod limit;
 mod oneloop;
 mod smol;
@@ -26,10 +27,14 @@ pub enum Server {
     /// A loop written by hand around edge-triggered epoll, with one buffer for all connections: what
     /// is left to win.
     Limit,
+    /// oneloop with one loop, leases, and a limit on the idleness of each connection.
+    OneloopIdle,
+    /// tokio on one thread, a buffer for all connections, and a limit on the idleness of each.
+    TokioIdle,
 }
 
 impl Server {
-    /// All of them, in the order of the tables.
+    /// Those of the echo tables, in their order.
     pub const ALL: [Self; 6] = [
         Self::Oneloop,
         Self::OneloopLeases,
@@ -38,6 +43,9 @@ impl Server {
         Self::Smol,
         Self::Limit,
     ];
+
+    /// Those that hold idle connections.
+    pub const IDLE: [Self; 2] = [Self::OneloopIdle, Self::TokioIdle];
 
     /// The name in tables.
     #[must_use]
@@ -49,13 +57,16 @@ impl Server {
             Self::TokioMulti => "tokio multi_thread(1)",
             Self::Smol => "smol",
             Self::Limit => "epoll by hand",
+            Self::OneloopIdle => "oneloop idle",
+            Self::TokioIdle => "tokio current_thread idle",
         }
     }
 
     /// The server of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|server| server.name() == name)
+        let mut all = Self::ALL.into_iter().chain(Self::IDLE);
+        all.find(|server| server.name() == name)
     }
 
     /// Listens on a port of the system's choice, announces it, and serves for ever, with buffers of
@@ -72,6 +83,8 @@ impl Server {
             Self::TokioMulti => tokio::run_multi(buffer_bytes, announce),
             Self::Smol => smol::run(buffer_bytes, announce),
             Self::Limit => limit::run(buffer_bytes, announce),
+            Self::OneloopIdle => idle::run_oneloop(announce),
+            Self::TokioIdle => idle::run_tokio(announce),
         }
     }
 }

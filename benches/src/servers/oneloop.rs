@@ -16,7 +16,10 @@ pub(super) fn run_leases(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     serve(echo_leases, announce)
 }
 
-fn serve<F>(echo: impl Fn(TcpStream) -> F, announce: impl FnOnce(SocketAddr)) -> io::Result<()>
+pub(super) fn serve<F>(
+    echo: impl Fn(TcpStream) -> F,
+    announce: impl FnOnce(SocketAddr),
+) -> io::Result<()>
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {

@@ -115,8 +115,10 @@ macro_rules! read_half {
             /// # Cancel safety
             ///
             /// Safe: if the future is dropped, nothing was read.
-            pub async fn read_lease(&mut self) -> io::Result<Lease> {
-                self.stream().lease().await
+            pub fn read_lease(
+                &mut self,
+            ) -> impl Future<Output = io::Result<Lease>> + Send + Unpin {
+                self.stream().lease()
             }
 
             /// Sets the bounds of the buffers that [`read_lease`](Self::read_lease) takes:
@@ -263,8 +265,11 @@ macro_rules! write_half {
             /// # Cancel safety
             ///
             /// **Not safe**: an unknown part has been written.
-            pub async fn write_all_lease(&mut self, lease: Lease) -> io::Result<()> {
-                self.stream().drain(&lease).await
+            pub fn write_all_lease(
+                &mut self,
+                lease: Lease,
+            ) -> impl Future<Output = io::Result<()>> + Send + Unpin {
+                self.stream().drain_lease(lease)
             }
 
             /// Writes all of several buffers as if they were one. What is in `bufs` afterwards

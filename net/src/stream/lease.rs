@@ -116,8 +116,9 @@ macro_rules! leases {
             /// # Threads
             ///
             /// On a thread that runs no loop the buffer is plain memory, without a cap.
-            pub async fn read_lease(&mut self) -> io::Result<Lease> {
-                self.lease().await
+            // Not an `async fn`: the future of an idle connection is as small as it can be.
+            pub fn read_lease(&mut self) -> impl Future<Output = io::Result<Lease>> + Send + Unpin {
+                self.lease()
             }
 
             /// Sets the bounds of the buffers that [`read_lease`](Self::read_lease) takes, in bytes,
@@ -136,13 +137,33 @@ macro_rules! leases {
             /// # Cancel safety
             ///
             /// **Not safe**: if the future is dropped, an unknown part has been written.
-            pub async fn write_all_lease(&mut self, lease: Lease) -> io::Result<()> {
-                self.drain(&lease).await
+            pub fn write_all_lease(
+                &mut self,
+                lease: Lease,
+            ) -> impl Future<Output = io::Result<()>> + Send + Unpin {
+                self.drain_lease(lease)
             }
 
-            pub(crate) async fn lease(&self) -> io::Result<Lease> {
+            pub(crate) fn lease(&self) -> impl Future<Output = io::Result<Lease>> + Send + Unpin {
                 let mut memory = None;
-                poll_fn(|cx| self.poll_lease(cx, &mut memory)).await
+                poll_fn(move |cx| self.poll_lease(cx, &mut memory))
+            }
+
+            pub(crate) fn drain_lease(
+                &self,
+                mut lease: Lease,
+            ) -> impl Future<Output = io::Result<()>> + Send + Unpin {
+                poll_fn(move |cx| {
+                    while !lease.is_empty() {
+                        match ready!(self.poll_write(cx, &lease))? {
+                            0 => return Poll::Ready(Err(crate::stream::transfer::took_nothing())),
+                            count => lease.advance(count),
+                        }
+                    }
+                    // The block goes home now, however long the future is kept.
+                    lease = Lease::empty();
+                    Poll::Ready(Ok(()))
+                })
             }
 
             fn poll_lease(

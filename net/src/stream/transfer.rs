@@ -12,7 +12,7 @@
 //!   for an event and makes no system call to find that out: one message echoed costs one
 //!   receive and one send.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 
 use crate::sys;
 
@@ -436,12 +436,7 @@ macro_rules! transfer {
                 IoSlice::advance_slices(&mut bufs, 0);
                 while !bufs.is_empty() {
                     match poll_fn(|cx| self.poll_write_vectored(cx, bufs)).await? {
-                        0 => {
-                            return Err(io::Error::new(
-                                io::ErrorKind::WriteZero,
-                                "the socket took no bytes and gave no reason",
-                            ));
-                        }
+                        0 => return Err(crate::stream::transfer::took_nothing()),
                         count => IoSlice::advance_slices(&mut bufs, count),
                     }
                 }
@@ -451,12 +446,7 @@ macro_rules! transfer {
             pub(crate) async fn drain(&self, mut buf: &[u8]) -> io::Result<()> {
                 while !buf.is_empty() {
                     match poll_fn(|cx| self.poll_write(cx, buf)).await? {
-                        0 => {
-                            return Err(io::Error::new(
-                                io::ErrorKind::WriteZero,
-                                "the socket took no bytes and gave no reason",
-                            ));
-                        }
+                        0 => return Err(crate::stream::transfer::took_nothing()),
                         count => buf = &buf[count..],
                     }
                 }
@@ -467,6 +457,14 @@ macro_rules! transfer {
 }
 
 pub(crate) use transfer;
+
+/// The error of a write that must go on and cannot.
+pub(crate) fn took_nothing() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::WriteZero,
+        "the socket took no bytes and gave no reason",
+    )
+}
 
 /// No read says that nothing is left.
 pub(crate) fn none(_length: usize) -> usize {

@@ -43,7 +43,13 @@ pub(crate) enum Kind {
 struct Places {
     open: bool,
     first: Option<Place>,
-    more: Vec<Place>,
+    /// What few have: made at the first need, so that the others pay one word.
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
+    places: Vec<Place>,
     /// Why a loop could not register it for a thread without a loop, which has not asked yet.
     refusal: Option<io::Error>,
 }
@@ -63,8 +69,7 @@ impl Descriptor {
         let places = Places {
             open: true,
             first: None,
-            more: Vec::new(),
-            refusal: None,
+            rest: None,
         };
         Self {
             fd,
@@ -122,12 +127,10 @@ impl Descriptor {
     pub(crate) fn unregister_all(&self) -> impl Iterator<Item = Place> {
         let mut places = self.places.lock();
         places.open = false;
-        let all = places
-            .first
-            .take()
-            .into_iter()
-            .chain(std::mem::take(&mut places.more));
+        let (first, rest) = (places.first.take(), places.rest.take());
         drop(places);
+        let more = rest.map(|rest| rest.places).unwrap_or_default();
+        let all = first.into_iter().chain(more);
         // SAFETY: the source is being dropped and closes its descriptor afterwards.
         let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
         all.inspect(move |place| place.remote.forget_descriptor(fd))
@@ -135,11 +138,11 @@ impl Descriptor {
 
     /// Keeps the error of a registration for the thread without a loop that asked for it.
     pub(crate) fn refuse(&self, error: io::Error) {
-        self.places.lock().refusal = Some(error);
+        self.places.lock().rest.get_or_insert_default().refusal = Some(error);
     }
 
     pub(crate) fn take_refusal(&self) -> Option<io::Error> {
-        self.places.lock().refusal.take()
+        self.places.lock().rest.as_mut()?.refusal.take()
     }
 
     /// The loop with this id and the slot there, if the descriptor is registered with it.
@@ -152,14 +155,15 @@ impl Descriptor {
 
 impl Places {
     fn iter(&self) -> impl Iterator<Item = &Place> {
-        self.first.iter().chain(&self.more)
+        let more = self.rest.iter().flat_map(|rest| &rest.places);
+        self.first.iter().chain(more)
     }
 
     fn push(&mut self, place: Place) {
         if self.first.is_none() {
             self.first = Some(place);
         } else {
-            self.more.push(place);
+            self.rest.get_or_insert_default().places.push(place);
         }
     }
 
@@ -171,7 +175,8 @@ impl Places {
         {
             return self.first.take();
         }
-        let at = self.more.iter().position(|place| place.remote.id() == id)?;
-        Some(self.more.swap_remove(at))
+        let more = &mut self.rest.as_mut()?.places;
+        let at = more.iter().position(|place| place.remote.id() == id)?;
+        Some(more.swap_remove(at))
     }
 }

@@ -4,7 +4,7 @@
 //! messages of sources elsewhere (`receive`); runs on the loop's own thread.
 //!
 //! ```text
-//!   Source --Arc--> Descriptor { readiness, homes, places } <--Arc-- Slot { wakers, waiters }
+//!   Source --Arc--> Descriptor { readiness, homes, places } <--Arc-- Slot { reader, others }
 //!   any thread      atomics and a lock for changes                   this loop's thread alone
 //! ```
 //!

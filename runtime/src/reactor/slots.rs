@@ -98,8 +98,17 @@ impl Direction {
 struct Slot {
     descriptor: Arc<Descriptor>,
     generation: u32,
-    // The waiter of the poll-style functions, one for each direction: the last one that polled.
-    wakers: [Option<Waker>; 2],
+    // Of the poll-style functions: the last one that polled for input.
+    reader: Option<Waker>,
+    // Made at the first need and kept with the slot: an idle connection waits for input alone.
+    others: Option<Box<Others>>,
+}
+
+/// Who waits for anything but input, and beside others.
+#[derive(Debug, Default)]
+struct Others {
+    // Of the poll-style functions: the last one that polled for output.
+    writer: Option<Waker>,
     // The waiters of `ready`, `async_io` and of threads without a loop: any number.
     waiters: Vec<Waiter>,
 }
@@ -153,8 +162,8 @@ impl Slots {
         let slot = Slot {
             descriptor,
             generation,
-            wakers: [None, None],
-            waiters: Vec::new(),
+            reader: None,
+            others: None,
         };
         Key::new(generation, self.slots.borrow_mut().insert(slot))
     }
@@ -177,13 +186,15 @@ impl Slots {
         slot.descriptor.readiness.set(bits);
         let mut to_wake = ToWake::default();
         if bits & (Direction::Read.mask() | PRIORITY) != 0 {
-            to_wake.wakers[0] = slot.wakers[0].take();
+            to_wake.wakers[0] = slot.reader.take();
         }
-        if bits & Direction::Write.mask() != 0 {
-            to_wake.wakers[1] = slot.wakers[1].take();
-        }
-        if !slot.waiters.is_empty() {
-            to_wake.waiters = slot.take_waiters(bits);
+        if let Some(others) = &mut slot.others {
+            if bits & Direction::Write.mask() != 0 {
+                to_wake.wakers[1] = others.writer.take();
+            }
+            if !others.waiters.is_empty() {
+                to_wake.waiters = others.take_waiters(bits);
+            }
         }
         Some((to_wake, !slot.is_home(loop_id)))
     }
@@ -194,8 +205,8 @@ impl Slots {
         slots.get(key.index() as usize).is_some_and(|slot| {
             slot.generation == key.generation()
                 && !slot.is_home(loop_id)
-                && slot.wakers.iter().all(Option::is_none)
-                && slot.waiters.is_empty()
+                && slot.reader.is_none()
+                && slot.others.as_ref().is_none_or(|others| others.is_empty())
         })
     }
 
@@ -210,32 +221,27 @@ impl Slots {
                 _ => None,
             }
         };
-        removed.map_or_else(ToWake::default, |mut slot| ToWake {
-            wakers: [slot.wakers[0].take(), slot.wakers[1].take()],
-            waiters: slot.take_waiters(u64::MAX),
-        })
+        removed.map_or_else(ToWake::default, |slot| slot.into_parts().1)
     }
 
     /// Takes everything out.
     pub(crate) fn remove_all(&self) -> Vec<(Arc<Descriptor>, ToWake)> {
         let slots = std::mem::take(&mut *self.slots.borrow_mut());
-        let to_wake = |mut slot: Slot| {
-            let wakers = [slot.wakers[0].take(), slot.wakers[1].take()];
-            let waiters = slot.take_waiters(u64::MAX);
-            (slot.descriptor, ToWake { wakers, waiters })
-        };
-        slots.into_iter().map(|(_, slot)| to_wake(slot)).collect()
+        slots
+            .into_iter()
+            .map(|(_, slot)| slot.into_parts())
+            .collect()
     }
 
     /// Makes `waker` the one waiter of a direction. The slot is known to be there.
     pub(crate) fn set_waker(&self, index: u32, direction: Direction, waker: &Waker) {
-        let (index, direction) = (index as usize, direction.index());
-        let is_set = self.slots.borrow()[index].wakers[direction]
-            .as_ref()
+        let index = index as usize;
+        let is_set = self.slots.borrow()[index]
+            .waker(direction)
             .is_some_and(|current| current.will_wake(waker));
         if !is_set {
             let waker = waker.clone();
-            let replaced = self.slots.borrow_mut()[index].wakers[direction].replace(waker);
+            let replaced = self.slots.borrow_mut()[index].replace_waker(direction, waker);
             drop(replaced);
         }
     }
@@ -255,8 +261,8 @@ impl Slots {
         if slot.generation != key.generation() {
             return None;
         }
-        let standing = slot
-            .waiters
+        let waiters = &mut slot.others.get_or_insert_default().waiters;
+        let standing = waiters
             .iter_mut()
             .find(|waiter| Some(waiter.number) == number);
         if let Some(waiter) = standing {
@@ -269,7 +275,7 @@ impl Slots {
         let number = number
             .filter(|number| number & FOREIGN != 0)
             .unwrap_or_else(|| self.next_waiter.replace(self.next_waiter.get() + 1));
-        slot.waiters.push(Waiter {
+        waiters.push(Waiter {
             number,
             mask,
             waker,
@@ -286,11 +292,12 @@ impl Slots {
         if slot.generation != key.generation() {
             return;
         }
-        let at = slot
-            .waiters
-            .iter()
-            .position(|waiter| waiter.number == number);
-        let removed = at.map(|at| slot.waiters.swap_remove(at));
+        let Some(others) = &mut slot.others else {
+            return;
+        };
+        let waiters = &mut others.waiters;
+        let at = waiters.iter().position(|waiter| waiter.number == number);
+        let removed = at.map(|at| waiters.swap_remove(at));
         drop(slots);
         drop(removed);
     }
@@ -300,6 +307,37 @@ impl Slot {
     fn is_home(&self, loop_id: u32) -> bool {
         let homes = &self.descriptor.homes;
         homes.slot_at(0, loop_id).is_some() || homes.slot_at(1, loop_id).is_some()
+    }
+
+    fn waker(&self, direction: Direction) -> Option<&Waker> {
+        match direction {
+            Direction::Read => self.reader.as_ref(),
+            Direction::Write => self.others.as_ref()?.writer.as_ref(),
+        }
+    }
+
+    fn replace_waker(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
+        match direction {
+            Direction::Read => self.reader.replace(waker),
+            Direction::Write => self.others.get_or_insert_default().writer.replace(waker),
+        }
+    }
+
+    /// The descriptor, and all who wait.
+    fn into_parts(self) -> (Arc<Descriptor>, ToWake) {
+        let others = self.others.map(|others| *others).unwrap_or_default();
+        let waiters = others.waiters.into_iter().map(|waiter| waiter.waker);
+        let to_wake = ToWake {
+            wakers: [self.reader, others.writer],
+            waiters: waiters.collect(),
+        };
+        (self.descriptor, to_wake)
+    }
+}
+
+impl Others {
+    fn is_empty(&self) -> bool {
+        self.writer.is_none() && self.waiters.is_empty()
     }
 
     fn take_waiters(&mut self, bits: u64) -> Vec<Waker> {

@@ -149,7 +149,7 @@ impl Tasks {
     /// A task of this set whose future has been dropped. While the set ends, `close` does this.
     pub(super) fn release(&self, key: LiveKey) {
         if !self.is_ending.get() {
-            self.live.remove(key);
+            self.live.remove(key, true);
         }
     }
 
@@ -221,7 +221,7 @@ impl Tasks {
                 is_idle = false;
                 let key = runnable.metadata().live_key();
                 end(runnable);
-                self.live.remove(key);
+                self.live.remove(key, true);
             }
             if is_idle {
                 // A wake-up is in another thread's hand, between its mark and its push.

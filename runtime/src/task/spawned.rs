@@ -107,7 +107,7 @@ impl Meta {
             if let Some(local) = local.filter(at_home)
                 && self.live_key() != NOT_LIVE
             {
-                local.release(self.live_key());
+                local.release(self.live_key(), self.is_local);
             }
         });
     }

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Instant;
+use super::instant::FAR;
 use super::timer::Timer;
 use crate::primitive::counter::{Counter, Ordering};
 use crate::task::coop;
@@ -54,7 +55,8 @@ use crate::task::coop;
 #[derive(Debug)]
 pub struct Deadline {
     made: Instant,
-    limit: Duration,
+    /// Nanoseconds, as no limit is longer than 30 years: half as large as a `Duration`.
+    limit: u64,
     /// Nanoseconds from `made` to the last touch. They last for 584 years.
     touched: Counter,
 }
@@ -65,7 +67,7 @@ impl Deadline {
     pub fn new(limit: Duration) -> Self {
         Self {
             made: Instant::now(),
-            limit,
+            limit: u64::try_from(limit.min(FAR).as_nanos()).unwrap_or(u64::MAX),
             touched: Counter::new(0),
         }
     }
@@ -89,7 +91,7 @@ impl Deadline {
     /// When the limit is over if nothing happens before.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.last_touch().after(self.limit)
+        self.last_touch().after(Duration::from_nanos(self.limit))
     }
 
     /// The time that has passed since the last touch.

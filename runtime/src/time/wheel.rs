@@ -42,7 +42,10 @@ use alloc::boxed::Box;
 use slab::Slab;
 
 /// What [`Wheel::arm`] gives back: names one armed entry, and nothing once that is gone.
+///
+/// Packed, as each timer holds one: 12 bytes, and room for what else the timer has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(packed(4))]
 pub(crate) struct Key {
     sequence: u64,
     index: u32,

@@ -12,7 +12,7 @@
 //! stays until shutdown, as in tokio. The alternative, a bare pointer, races with async-task's own
 //! last drop of a waker.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::task::Waker;
 
 use slab::Slab;
@@ -22,54 +22,53 @@ pub(crate) type LiveKey = u32;
 /// The key of a task that is in no table: before its arrival and after its end.
 pub(crate) const NOT_LIVE: LiveKey = LiveKey::MAX;
 
-#[derive(Debug)]
-struct Entry {
-    waker: Waker,
-    is_local: bool,
-}
-
+/// Tasks that may leave this thread, and those that may not, in tables of their own: so an entry is
+/// a waker and nothing else.
 #[derive(Debug, Default)]
 pub(crate) struct LiveTasks {
-    entries: RefCell<Slab<Entry>>,
-    local_count: Cell<usize>,
+    movable: RefCell<Slab<Waker>>,
+    local: RefCell<Slab<Waker>>,
 }
 
 impl LiveTasks {
     pub(crate) fn insert(&self, waker: Waker, is_local: bool) -> LiveKey {
-        let key = self.entries.borrow_mut().insert(Entry { waker, is_local });
-        self.local_count
-            .set(self.local_count.get() + usize::from(is_local));
+        let key = self.table(is_local).borrow_mut().insert(waker);
         LiveKey::try_from(key).expect("fewer than 2^32 tasks live on one loop")
     }
 
-    pub(crate) fn remove(&self, key: LiveKey) {
-        let entry = self.entries.borrow_mut().remove(key as usize);
-        self.local_count
-            .set(self.local_count.get() - usize::from(entry.is_local));
+    /// Takes out what was entered as local, or not, under this key.
+    pub(crate) fn remove(&self, key: LiveKey, is_local: bool) {
+        let waker = self.table(is_local).borrow_mut().remove(key as usize);
         // The borrow is over: the drop of the waker may free the task (I5).
-        drop(entry);
+        drop(waker);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.borrow().len()
+        self.movable.borrow().len() + self.local_count()
     }
 
     /// Tasks that may not leave this thread.
     pub(crate) fn local_count(&self) -> usize {
-        self.local_count.get()
+        self.local.borrow().len()
     }
 
     /// Wakes all tasks, or the local ones, so that each is polled once more.
     pub(crate) fn wake_all(&self, only_local: bool) {
-        let wakers: Vec<Waker> = self
-            .entries
-            .borrow()
-            .iter()
-            .filter(|(_, entry)| entry.is_local || !only_local)
-            .map(|(_, entry)| entry.waker.clone())
-            .collect();
+        let mut wakers = self.wakers(true);
+        if !only_local {
+            wakers.extend(self.wakers(false));
+        }
         for waker in wakers {
             waker.wake();
         }
+    }
+
+    fn table(&self, is_local: bool) -> &RefCell<Slab<Waker>> {
+        if is_local { &self.local } else { &self.movable }
+    }
+
+    fn wakers(&self, is_local: bool) -> Vec<Waker> {
+        let table = self.table(is_local).borrow();
+        table.iter().map(|(_, waker)| waker.clone()).collect()
     }
 }

@@ -400,8 +400,8 @@ impl Local {
     }
 
     /// A task of this loop whose future has been dropped.
-    pub(crate) fn release(&self, key: LiveKey) {
-        self.live.remove(key);
+    pub(crate) fn release(&self, key: LiveKey, is_local: bool) {
+        self.live.remove(key, is_local);
         self.remote.published.set_live_tasks(self.live.len());
     }
 
