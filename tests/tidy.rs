@@ -60,6 +60,7 @@ const UNSAFE_FILES: &[&str] = &[
     "net/src/tokio_io.rs",
     "net/src/unix/pipe.rs",
     "net/src/unix/socket.rs",
+    "net/src/zero_copy/notices.rs",
     "net/src/zero_copy/sigpipe.rs",
     "net/tests/buffer/traits.rs",
     "net/tests/tcp/raw.rs",

@@ -6,6 +6,7 @@
 //! send_file            file   --sendfile-->          socket
 //! copy                 socket --splice--> pipe --splice--> socket
 //! copy_bidirectional   both ways at once, a half-close passed on as one
+//! ZeroCopyWriter       memory --MSG_ZEROCOPY-->      socket, kept until a notice releases it
 //! ```
 //!
 //! What the kernel refuses, and ends that are no sockets, go through a buffer instead: the bytes
@@ -25,15 +26,29 @@
 mod copy;
 mod ends;
 mod flow;
+#[cfg(target_os = "linux")]
+mod held;
+#[cfg(target_os = "linux")]
+mod in_flight;
 mod kernel;
+#[cfg(target_os = "linux")]
+mod notices;
 mod pipes;
 #[cfg(feature = "futures-io")]
 mod plain;
 mod send_file;
 mod sigpipe;
+#[cfg(target_os = "linux")]
+mod writer;
 
 pub use copy::{CopyBidirectional, CopyOneWay, copy, copy_bidirectional};
 pub use ends::{AsSocket, ReadEnd, SocketRef, WriteEnd};
+#[cfg(target_os = "linux")]
+pub use held::ZeroCopyEnd;
+#[cfg(target_os = "linux")]
+pub use in_flight::abandoned_bytes;
 #[cfg(feature = "futures-io")]
 pub use plain::Plain;
 pub use send_file::{SendFile, read_ahead};
+#[cfg(target_os = "linux")]
+pub use writer::ZeroCopyWriter;

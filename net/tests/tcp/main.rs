@@ -24,3 +24,5 @@ mod sending_files;
 mod support;
 mod system_calls;
 mod vectored;
+#[cfg(target_os = "linux")]
+mod zero_copy_writes;

@@ -26,6 +26,23 @@ pub(crate) fn choose_port(socket: &impl AsRawFd, port: u16) -> bool {
     result == 0
 }
 
+/// Allows zero-copy sends on a socket.
+#[cfg(target_os = "linux")]
+pub(crate) fn allow_zero_copy(socket: &impl AsRawFd) {
+    let on: libc::c_int = 1;
+    // SAFETY: the kernel reads four bytes at the address of a live `c_int`.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ZEROCOPY,
+            (&raw const on).cast(),
+            4,
+        )
+    };
+    assert_eq!(result, 0);
+}
+
 /// Makes a number into a descriptor, or into what owns one.
 pub(crate) fn from_number<T: FromRawFd + From<OwnedFd>>(number: RawFd) -> T {
     // SAFETY: the callers got the number from `into_raw_fd` and give it away here.
