@@ -80,7 +80,9 @@ impl Connection {
 
     /// Reads more, with room for `needed` bytes in all. Tells whether the client is still there.
     async fn read(&mut self, needed: usize) -> io::Result<bool> {
-        let room = needed.max(self.filled + READ_BYTES / 2).max(READ_BYTES);
+        // What is only announced takes no memory: the room grows with what has come.
+        let room = needed.min(2 * self.filled);
+        let room = room.max(self.filled + READ_BYTES / 2).max(READ_BYTES);
         if self.input.len() < room || self.filled == 0 {
             // A large value has made it large: an idle connection keeps no more than it began with.
             self.input.resize(room, 0);

@@ -35,7 +35,10 @@ pub(super) fn run_tokio(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     })
 }
 
-// Functions that give a block: the arguments of an `async fn` are kept in its future twice.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "the future of an async fn keeps its argument twice"
+)]
 fn hold_oneloop(
     mut stream: oneloop::net::TcpStream,
 ) -> impl Future<Output = io::Result<()>> + Send + 'static {
@@ -64,6 +67,10 @@ fn bytes_of(read: Option<io::Result<Lease>>) -> io::Result<Option<Lease>> {
     Ok(read.transpose()?.filter(|lease| !lease.is_empty()))
 }
 
+#[expect(
+    clippy::manual_async_fn,
+    reason = "the future of an async fn keeps its argument twice"
+)]
 fn hold_tokio(
     stream: tokio::net::TcpStream,
 ) -> impl Future<Output = io::Result<()>> + Send + 'static {

@@ -7,5 +7,6 @@ mod connecting;
 mod heartbeat;
 mod pool;
 mod pool_ends;
+mod pool_moved;
 mod retrying;
 mod support;

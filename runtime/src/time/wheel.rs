@@ -45,7 +45,7 @@ use slab::Slab;
 ///
 /// Packed, as each timer holds one: 12 bytes, and room for what else the timer has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 pub(crate) struct Key {
     sequence: u64,
     index: u32,

@@ -105,9 +105,10 @@ impl Home {
         taken
     }
 
-    /// Takes the news if there are any, on the way of a checkout.
+    /// Takes the news if there are any, on the way of a checkout. Nothing on another thread than its
+    /// own, where they could not be applied and would be lost.
     pub(super) fn hear(self: &Arc<Self>) {
-        if !self.has_news.load(Relaxed) {
+        if !self.has_news.load(Relaxed) || with_state(self, |_state| ()).is_none() {
             return;
         }
         let mut news = self.lock();
