@@ -1,6 +1,7 @@
 //! A number of things that may be out at once, on all loops together: connections, or bytes.
 //!
-//! Place: shared by the loops of a server; runs on any thread.
+//! Place: shared by the loops of a server; runs on any thread. Explored by `loom-tests/tests/gate.rs`
+//! as it is.
 //!
 //! ```text
 //!  word:  | taken ............................. | WAITING |
@@ -22,9 +23,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
+
+use super::primitive::{Arc, AtomicUsize, Mutex, MutexGuard, Relaxed};
 
 /// The lowest bit of the word: somebody is in the queue.
 const WAITING: usize = 1;
@@ -61,7 +63,7 @@ impl Gate {
         Self {
             limit: limit.min(usize::MAX / ONE / 2),
             word: AtomicUsize::new(0),
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::default()),
         }
     }
 
@@ -217,7 +219,7 @@ impl Drop for Take {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::pin::pin;
     use std::sync::atomic::AtomicBool;

@@ -35,6 +35,7 @@ mod handle;
 mod handover;
 mod inherited;
 mod link;
+mod primitive;
 mod registry;
 mod serving;
 mod shared;
