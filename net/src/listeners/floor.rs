@@ -122,6 +122,7 @@ where
                     stream: stream.detach(),
                     peer,
                     state: None,
+                    moves: 0,
                 }),
                 Err(error) => {
                     // What came since the look above; what comes later is refused.
@@ -155,9 +156,13 @@ where
             let Ok(stream) = arrival.stream.attach() else {
                 return;
             };
-            let Some(departure) = self.serve_here(stream, arrival.peer, arrival.state).await else {
+            let seat = Rc::new(Seat::new(arrival.moves));
+            let served = self.serve_here(stream, arrival.peer, arrival.state, Rc::clone(&seat));
+            let Some(mut departure) = served.await else {
                 return;
             };
+            let moves = self.options.moves_after(seat.moves, seat.since.elapsed());
+            departure.arrival.moves = moves;
             match self.arrivals[departure.target].push(departure.arrival) {
                 Ok(()) => {
                     let counts = &self.group.desks[self.index].counts;
@@ -175,8 +180,8 @@ where
         stream: TcpStream,
         peer: SocketAddr,
         state: Option<S>,
+        seat: Rc<Seat<S>>,
     ) -> Option<Departure<S>> {
-        let seat = Rc::new(Seat::new());
         let _seated = Seated::new(self, Rc::clone(&seat));
         let handler = (self.handler)(Movable {
             stream,
@@ -217,7 +222,8 @@ where
                 // It has reached no checkpoint since it was told to leave.
                 scales.budget.refund();
             }
-            if now.saturating_duration_since(seat.since) >= self.options.residency_min {
+            let stay = now.saturating_duration_since(seat.since);
+            if stay >= self.options.residency(seat.moves) {
                 may_leave.push(seat);
                 shares.push(share);
             }

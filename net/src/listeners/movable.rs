@@ -78,14 +78,13 @@ impl<S: Send + 'static> Movable<S> {
         let Self {
             stream, peer, seat, ..
         } = self;
-        seat.leave(Departure {
-            target,
-            arrival: Arrival {
-                stream: stream.detach(),
-                peer,
-                state: Some(state),
-            },
-        });
+        let arrival = Arrival {
+            stream: stream.detach(),
+            peer,
+            state: Some(state),
+            moves: seat.moves,
+        };
+        seat.leave(Departure { target, arrival });
         pending().await
     }
 
@@ -182,6 +181,8 @@ pub(super) struct Arrival<S> {
     pub(super) stream: Detached,
     pub(super) peer: SocketAddr,
     pub(super) state: Option<S>,
+    /// Moves that it has made, less those forgotten.
+    pub(super) moves: u32,
 }
 
 pub(super) struct Departure<S> {
@@ -192,6 +193,8 @@ pub(super) struct Departure<S> {
 /// One connection on its loop.
 pub(super) struct Seat<S> {
     pub(super) since: Instant,
+    /// Moves that brought the connection here.
+    pub(super) moves: u32,
     /// Time spent in its handler's polls.
     pub(super) busy: Cell<Duration>,
     /// As it was at the last look.
@@ -204,9 +207,10 @@ pub(super) struct Seat<S> {
 }
 
 impl<S> Seat<S> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(moves: u32) -> Self {
         Self {
             since: Instant::now(),
+            moves,
             busy: Cell::default(),
             busy_before: Cell::default(),
             target: Cell::new(None),

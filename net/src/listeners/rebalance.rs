@@ -12,7 +12,9 @@
 //! connection at a checkpoint is different: its handler has said that the stream and one value are
 //! all there is. The gap is measured in processor time, not in connections, because eight busy ones
 //! weigh more than eight hundred idle ones. A gap is acted upon only if it is there in two
-//! intervals in a row: one interval is short enough for a single request to look like a load.
+//! intervals in a row: one interval is short enough for a single request to look like a load. On a
+//! machine whose processors are wanted by others too, time says less: a connection that comes back
+//! therefore stays longer each time, so that moves die out whatever the figures say.
 
 use std::time::Duration;
 
@@ -46,11 +48,25 @@ impl Rebalance {
     }
 
     /// How long a connection stays on a loop at least, before it may be moved. Default: 1 s.
+    /// Each move doubles it for that connection, up to 64 times; a stay of eight times what was
+    /// due forgets the moves before.
     pub fn with_residency_min(self, residency_min: Duration) -> Self {
         Self {
             residency_min,
             ..self
         }
+    }
+
+    /// What is due after so many moves.
+    pub(super) fn residency(&self, moves: u32) -> Duration {
+        self.residency_min
+            .saturating_mul(1 << moves.min(DOUBLINGS_MAX))
+    }
+
+    /// The moves that count, after one that ended a stay.
+    pub(super) fn moves_after(&self, moves: u32, stay: Duration) -> u32 {
+        let is_long = stay >= self.residency(moves).saturating_mul(FORGOTTEN_AFTER);
+        if is_long { 1 } else { moves.saturating_add(1) }
     }
 
     /// How many connections a loop moves away in a second at most. Default: 16. 0 switches moves
@@ -162,6 +178,10 @@ impl Budget {
 }
 
 const MOVE: u128 = Duration::from_secs(1).as_nanos();
+/// Moves that lengthen a connection's stay.
+const DOUBLINGS_MAX: u32 = 6;
+/// Stays as long as so many that were due forget the moves before.
+const FORGOTTEN_AFTER: u32 = 8;
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
@@ -240,6 +260,21 @@ mod tests {
         }
         let sums = loops.map(|it| it.iter().sum::<u64>());
         assert!(sums[0].abs_diff(sums[1]) <= 5, "{sums:?}");
+    }
+
+    #[test]
+    fn who_moves_often_stays_longer_until_a_long_stay() {
+        let options = Rebalance::new().with_residency_min(Duration::from_millis(100));
+        let due = |moves| options.residency(moves).as_millis();
+        assert_eq!(
+            [due(0), due(1), due(3), due(6), due(60)],
+            [100, 200, 800, 6400, 6400]
+        );
+        let short = Duration::from_millis(799);
+        assert_eq!(options.moves_after(0, short), 1);
+        assert_eq!(options.moves_after(5, short), 6);
+        assert_eq!(options.moves_after(u32::MAX, short), u32::MAX);
+        assert_eq!(options.moves_after(5, 8 * options.residency(5)), 1);
     }
 
     #[test]
