@@ -52,8 +52,8 @@ struct Scales {
     /// Of each loop.
     busy: Vec<Duration>,
     budget: Budget,
-    /// The last look found a gap.
-    had_gap: bool,
+    /// Looks in a row that found a gap.
+    gaps: u32,
 }
 
 impl<S, H, F> Floor<S, H>
@@ -84,7 +84,7 @@ where
                 at: Instant::now(),
                 busy,
                 budget: Budget::new(options.moves_per_second_max),
-                had_gap: false,
+                gaps: 0,
             }),
         })
     }
@@ -231,10 +231,11 @@ where
         let gap_min = u64::from(self.options.gap_percent_min) * (rebalance::WHOLE / 100);
         let budget = scales.budget.moves();
         let moves = rebalance::moves(own, &mut others, &shares, gap_min, budget);
-        let had_gap = std::mem::replace(&mut scales.had_gap, !moves.is_empty());
-        if !had_gap {
+        scales.gaps = if moves.is_empty() { 0 } else { scales.gaps + 1 };
+        if scales.gaps < GAPS_IN_A_ROW {
             return;
         }
+        scales.gaps = 0;
         for (connection, to) in moves {
             may_leave[connection].target.set(Some(numbers[to]));
             scales.budget.spend();
@@ -261,6 +262,9 @@ where
         (own, others, numbers)
     }
 }
+
+/// Looks that must find a gap before it is acted upon.
+const GAPS_IN_A_ROW: u32 = 4;
 
 /// A connection's place in its loop's table.
 struct Seated<'a, S> {

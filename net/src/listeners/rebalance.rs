@@ -11,8 +11,8 @@
 //! Tasks are not stolen, because a task may hold on to its loop in ways that nobody sees. A
 //! connection at a checkpoint is different: its handler has said that the stream and one value are
 //! all there is. The gap is measured in processor time, not in connections, because eight busy ones
-//! weigh more than eight hundred idle ones. A gap is acted upon only if it is there in two
-//! intervals in a row: one interval is short enough for a single request to look like a load. On a
+//! weigh more than eight hundred idle ones. A gap is acted upon only if it is there in four
+//! intervals in a row: one is short enough for a single request to look like a load. On a
 //! machine whose processors are wanted by others too, time says less: a connection that comes back
 //! therefore stays longer each time, so that moves die out whatever the figures say.
 
