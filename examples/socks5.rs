@@ -30,7 +30,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the other side may take to answer a connect, the look-up of its name included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client that is refused may take to read why.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long nothing may happen.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
