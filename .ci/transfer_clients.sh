@@ -57,3 +57,14 @@ code=0
 curl --silent --max-time 60 --socks5 "$address" http://127.0.0.1:1/ || code=$?
 [ "$code" = 97 ] || { echo "socks5 to nobody: curl says $code"; exit 1; }
 echo "transfer_clients: socks5 to nobody: refused"
+# A client that is refused gets the answer and the end, and may go on sending: no reset can overtake
+# the answer. BIND is not supported (7).
+exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
+reset() { echo "socks5 has reset a refusal"; exit 1; }
+(printf '\5\1\0\5\2\0\1\177\0\0\1\0\1'; head -c 20000 /dev/zero) >&3 || reset
+answer=$(timeout 10 cat <&3 | od -An -v -tx1 | tr -d ' ') || reset
+# The first one calls for a reset where the other side is closed, the second one meets it.
+(printf more; sleep 0.2; printf more) >&3 || reset
+exec 3>&-
+[ "$answer" = 050005070001000000000000 ] || { echo "socks5 refused with $answer"; exit 1; }
+echo "transfer_clients: socks5: a refusal comes whole"

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
+mod common;
+
 fn main() {
+    common::arguments::Arguments::read("block_on_hello");
     let greeting = oneloop::block_on(async {
         let name = oneloop::spawn(async { "loop" });
         format!(

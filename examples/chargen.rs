@@ -7,23 +7,22 @@
 
 mod common;
 
+use std::net::SocketAddr;
+
+use common::arguments::Arguments;
 use oneloop::net::{TcpListener, TcpStream};
 
 fn main() {
-    let options = common::Options::from_arguments("chargen", 7019);
-    let served = options.runtime().block_on(async {
-        let listener = TcpListener::bind(options.addr).await?;
+    let arguments = Arguments::read("chargen [--addr 127.0.0.1:7019] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    arguments.end(arguments.runtime().block_on(async {
+        let listener = TcpListener::bind(addr).await?;
         println!("chargen on {}", listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;
             drop(oneloop::spawn(generate(stream)));
         }
-    });
-    let error: std::io::Result<()> = served;
-    common::fail(&format!(
-        "chargen: {}",
-        error.expect_err("it serves for ever")
-    ));
+    }));
 }
 
 async fn generate(mut stream: TcpStream) {

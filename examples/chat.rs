@@ -12,8 +12,9 @@
 //!
 //! Each loop has a hall of its own, plain memory without a lock, with the members it serves. What
 //! bounds the memory: a member reads its next line only when every loop has delivered the one
-//! before, so a member has at most one message under way to a loop; and who has not read
-//! `LINES_WAITING_MAX` lines when the next one comes is put out.
+//! before, so a member has at most one message under way to a loop; who has not read
+//! `LINES_WAITING_MAX` lines when the next one comes is put out; and there are `CONNECTIONS_MAX`
+//! members at most.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
@@ -29,6 +30,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use common::arguments::Arguments;
+use common::connections::Connections;
 use futures_lite::future::or;
 use oneloop::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use oneloop::net::{TcpListener, TcpStream};
@@ -37,19 +40,24 @@ use oneloop::task::{spawn_local, spawn_on};
 use oneloop::time::timeout;
 
 fn main() {
-    let options = common::Options::from_arguments("chat", 7778);
-    let served: io::Result<()> = options.runtime().block_on(async {
-        let listeners = TcpListener::bind_balanced(options.addr).await?;
-        println!(
-            "chat on {}; try: nc {} {}",
-            listeners.local_addr()?,
-            options.addr.ip(),
-            listeners.local_addr()?.port()
-        );
-        listeners.serve(chat)?.join().await
-    });
-    if let Err(error) = served {
-        common::fail(&format!("chat: {error}"));
+    let arguments = Arguments::read("chat [--addr 127.0.0.1:7778] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    arguments.end(arguments.runtime().block_on(async {
+        let listeners = TcpListener::bind_balanced(addr).await?;
+        let addr = listeners.local_addr()?;
+        println!("chat on {addr}; try: nc {} {}", addr.ip(), addr.port());
+        let connections = Connections::at_most(CONNECTIONS_MAX);
+        let serve = move |stream, peer| enter(stream, peer, connections.clone());
+        listeners.serve(serve)?.join().await
+    }));
+}
+
+/// Serves a client if there is room for one more.
+async fn enter(stream: TcpStream, peer: SocketAddr, connections: Connections) {
+    match connections.enter() {
+        Some(_place) => chat(stream, peer).await,
+        // It is closed either way.
+        None => drop(stream.try_write(b"too many members\n")),
     }
 }
 
@@ -229,6 +237,8 @@ fn shortened(name: &str) -> String {
     name.trim().chars().take(NAME_LETTERS_MAX).collect()
 }
 
+/// Members at once, on all loops together. One more is told so and closed.
+const CONNECTIONS_MAX: usize = 1024;
 /// What a line may have, its end included.
 const LINE_BYTES_MAX: usize = 1024;
 /// What the names of members and rooms are cut to.

@@ -6,25 +6,23 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use common::arguments::Arguments;
 use oneloop::net::{TcpListener, TcpStream};
 
 fn main() {
-    let options = common::Options::from_arguments("daytime", 7013);
-    let served = options.runtime().block_on(async {
-        let listener = TcpListener::bind(options.addr).await?;
+    let arguments = Arguments::read("daytime [--addr 127.0.0.1:7013] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    arguments.end(arguments.runtime().block_on(async {
+        let listener = TcpListener::bind(addr).await?;
         println!("daytime on {}", listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;
             drop(oneloop::spawn(daytime(stream)));
         }
-    });
-    let error: std::io::Result<()> = served;
-    common::fail(&format!(
-        "daytime: {}",
-        error.expect_err("it serves for ever")
-    ));
+    }));
 }
 
 async fn daytime(mut stream: TcpStream) {

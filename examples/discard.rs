@@ -6,23 +6,22 @@
 
 mod common;
 
+use std::net::SocketAddr;
+
+use common::arguments::Arguments;
 use oneloop::net::{TcpListener, TcpStream};
 
 fn main() {
-    let options = common::Options::from_arguments("discard", 7009);
-    let served = options.runtime().block_on(async {
-        let listener = TcpListener::bind(options.addr).await?;
+    let arguments = Arguments::read("discard [--addr 127.0.0.1:7009] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    arguments.end(arguments.runtime().block_on(async {
+        let listener = TcpListener::bind(addr).await?;
         println!("discard on {}", listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;
             drop(oneloop::spawn(discard(stream)));
         }
-    });
-    let error: std::io::Result<()> = served;
-    common::fail(&format!(
-        "discard: {}",
-        error.expect_err("it serves for ever")
-    ));
+    }));
 }
 
 async fn discard(mut stream: TcpStream) {

@@ -15,20 +15,27 @@
 mod common;
 
 use std::io;
+use std::net::SocketAddr;
 
-use common::Options;
+use common::arguments::Arguments;
+use common::drive::{Drive, drive};
 use oneloop::net::{TcpListener, TcpStream};
 
+const USAGE: &str = "echo [--addr 127.0.0.1:7777] [--loops N] [--leases] \
+                     [--bench SECONDS [--connections 100] [--size 64]]";
+
 fn main() {
-    let options = Options::from_arguments("echo", 7777);
-    let runtime = options.runtime();
-    let listener = match runtime.block_on(TcpListener::bind(options.addr)) {
-        Ok(listener) => listener,
-        Err(error) => common::fail(&format!("echo: cannot listen on {}: {error}", options.addr)),
-    };
-    let addr = listener
-        .local_addr()
-        .expect("a bound socket has an address");
+    let arguments = Arguments::read(USAGE);
+    arguments.end(run(&arguments));
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
+    let addr: SocketAddr = arguments.value("--addr");
+    let leases = arguments.has("--leases");
+    let bench = Drive::asked_for(arguments);
+    let runtime = arguments.runtime();
+    let listener = runtime.block_on(TcpListener::bind(addr))?;
+    let addr = listener.local_addr()?;
     let loops = runtime.metrics().num_workers();
     println!(
         "echo on {addr} with {loops} loops; try: nc {} {}",
@@ -37,30 +44,24 @@ fn main() {
     );
 
     // On a worker, so that accepting needs no thread of its own.
-    let server = runtime.spawn(serve(listener, options.leases));
-    match options.bench {
-        None => drop(runtime.block_on(server)),
-        Some(time) => {
-            if let Err(error) = common::drive::drive(&options, addr, time) {
-                common::fail(&format!("echo: the drive failed: {error}"));
-            }
-        }
+    let server = runtime.spawn(serve(listener, leases));
+    match bench {
+        None => runtime.block_on(server)?,
+        Some(bench) => drive(&bench, addr),
     }
 }
 
-async fn serve(listener: TcpListener, leases: bool) {
+async fn serve(listener: TcpListener, leases: bool) -> io::Result<()> {
     loop {
-        match listener.accept().await {
-            // Detached: the connection lives until its peer ends it.
-            Ok((stream, _)) => drop(oneloop::spawn(async move {
-                // An error ends this connection; its peer knows already.
-                let _ = match leases {
-                    true => echo_leases(stream).await,
-                    false => echo(stream).await,
-                };
-            })),
-            Err(error) => println!("echo: accepting failed: {error}"),
-        }
+        let (stream, _) = listener.accept().await?;
+        // Detached: the connection lives until its peer ends it.
+        drop(oneloop::spawn(async move {
+            // An error ends this connection; its peer knows already.
+            let _ = match leases {
+                true => echo_leases(stream).await,
+                false => echo(stream).await,
+            };
+        }));
     }
 }
 

@@ -16,35 +16,35 @@ mod common;
 use std::io;
 use std::net::SocketAddr;
 
-use common::Options;
+use common::arguments::Arguments;
+use common::drive::{Drive, drive};
 use oneloop::net::listeners::Serving;
 use oneloop::net::{TcpListener, TcpStream};
 
+const USAGE: &str = "echo_per_loop [--addr 127.0.0.1:7777] [--loops N] [--leases] \
+                     [--bench SECONDS [--connections 100] [--size 64]]";
+
 fn main() {
-    let options = Options::from_arguments("echo_per_loop", 7777);
-    let runtime = options.runtime();
+    let arguments = Arguments::read(USAGE);
+    arguments.end(run(&arguments));
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
+    let addr = arguments.value("--addr");
+    let leases = arguments.has("--leases");
+    let bench = Drive::asked_for(arguments);
+    let runtime = arguments.runtime();
     let loops = runtime.handle().loop_ids().len();
-    let serving = match runtime.block_on(serve(options.addr, options.leases)) {
-        Ok(serving) => serving,
-        Err(error) => common::fail(&format!(
-            "echo_per_loop: cannot listen on {}: {error}",
-            options.addr
-        )),
-    };
+    let serving = runtime.block_on(serve(addr, leases))?;
     let addr = serving.local_addr();
     println!(
         "echo on {addr} with a listener on each of {loops} loops; try: nc {} {}",
         addr.ip(),
         addr.port()
     );
-    if let Some(time) = options.bench {
-        if let Err(error) = common::drive::drive(&options, addr, time) {
-            common::fail(&format!("echo_per_loop: the drive failed: {error}"));
-        }
-        return;
-    }
-    if let Err(error) = runtime.block_on(serving.join()) {
-        common::fail(&format!("echo_per_loop: {error}"));
+    match bench {
+        None => runtime.block_on(serving.join()),
+        Some(bench) => drive(&bench, addr),
     }
 }
 

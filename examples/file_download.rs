@@ -25,17 +25,19 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::relay::Connections;
+use common::arguments::Arguments;
+use common::connections::Connections;
 use oneloop::net::zero_copy::read_ahead;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::task::spawn_blocking;
 use oneloop::time::timeout;
 
-const USAGE: &str = "usage: file_download --file PATH [--addr 127.0.0.1:7071]";
+/// Connections that are served at once; more are closed as they come.
+const CONNECTIONS_MAX: usize = 10_000;
 /// What a request may have at most.
 const REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// How long a client may take to send its request.
@@ -47,11 +49,14 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 const CHUNK_BYTES: usize = 64 * 1024;
 
 fn main() {
-    let (path, addr) = arguments().unwrap_or_else(|problem| common::fail(&problem));
-    let path = Arc::new(path);
-    let served: io::Result<()> = oneloop::block_on(async {
-        // Fails now rather than at the first request.
-        let length = File::open(&*path)?.metadata()?.len();
+    let arguments = Arguments::read("file_download --file PATH [--addr 127.0.0.1:7071]");
+    let path: Arc<PathBuf> = Arc::new(arguments.required("--file"));
+    let addr: SocketAddr = arguments.value("--addr");
+    // Fails now rather than at the first request.
+    let (_, length) = open(&path).unwrap_or_else(|error| {
+        arguments.refuse(&format!("--file {}: {error}", path.display()));
+    });
+    arguments.end(oneloop::block_on(async {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         println!(
@@ -59,50 +64,47 @@ fn main() {
             path.display()
         );
         println!("try: curl -o copy http://{addr}/send_file   (or /read, or /chunks)");
-        let connections = Connections::default();
+        let connections = Connections::at_most(CONNECTIONS_MAX);
         loop {
-            let (stream, peer) = listener.accept().await?;
+            let (stream, _) = listener.accept().await?;
             let Some(place) = connections.enter() else {
-                println!("file_download: {peer} is one too many");
                 continue;
             };
             let path = Arc::clone(&path);
             drop(oneloop::spawn(async move {
-                match serve(stream, &path).await {
-                    Ok(sent) => println!("file_download: {peer} got {sent} bytes"),
-                    Err(error) => println!("file_download: {peer} ended: {error}"),
-                }
+                // An error ends this connection; its peer knows already.
+                let _ = serve(stream, &path).await;
                 drop(place);
             }));
         }
-    });
-    common::fail(&format!(
-        "file_download: {}",
-        served.expect_err("it serves for ever")
-    ));
+    }));
 }
 
-async fn serve(mut stream: TcpStream, path: &Arc<PathBuf>) -> io::Result<u64> {
+/// The file and its length. Nothing but a regular file has one; a pipe would not even open.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    Ok((file, length))
+}
+
+async fn serve(mut stream: TcpStream, path: &Arc<PathBuf>) -> io::Result<()> {
     let way = timeout(REQUEST_TIMEOUT, request(&mut stream)).await??;
     let opening = Arc::clone(path);
-    let opened = spawn_blocking(move || {
-        let file = File::open(&*opening)?;
-        let length = file.metadata()?.len();
-        Ok::<_, io::Error>((file, length))
-    });
+    let opened = spawn_blocking(move || open(&opening));
     let (file, length) = opened.await.map_err(io::Error::other)??;
-    let sent = match way.as_str() {
+    match way.as_str() {
         "/read" => read_everything(&mut stream, path).await?,
         "/chunks" => chunk_by_chunk(&mut stream, file, length).await?,
         "/" | "/send_file" => send_file(&mut stream, &file, length).await?,
         _ => {
             let text = b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(text).await?;
-            0
         }
-    };
-    stream.close_gracefully(WRITE_TIMEOUT).await?;
-    Ok(sent)
+    }
+    stream.close_gracefully(WRITE_TIMEOUT).await
 }
 
 /// Reads the request, and returns the path in its first line.
@@ -131,7 +133,7 @@ fn header(length: u64) -> String {
 }
 
 /// The first way.
-async fn read_everything(stream: &mut TcpStream, path: &Arc<PathBuf>) -> io::Result<u64> {
+async fn read_everything(stream: &mut TcpStream, path: &Arc<PathBuf>) -> io::Result<()> {
     let path = Arc::clone(path);
     let body = spawn_blocking(move || std::fs::read(&*path));
     let body = body.await.map_err(io::Error::other)??;
@@ -142,12 +144,11 @@ async fn read_everything(stream: &mut TcpStream, path: &Arc<PathBuf>) -> io::Res
         corked.write_all(&body).await
     })
     .await??;
-    corked.uncork()?;
-    Ok(body.len() as u64)
+    corked.uncork()
 }
 
 /// The second way.
-async fn chunk_by_chunk(stream: &mut TcpStream, file: File, length: u64) -> io::Result<u64> {
+async fn chunk_by_chunk(stream: &mut TcpStream, file: File, length: u64) -> io::Result<()> {
     let file = Arc::new(file);
     let mut corked = stream.corked()?;
     corked.write_all(header(length).as_bytes()).await?;
@@ -164,54 +165,29 @@ async fn chunk_by_chunk(stream: &mut TcpStream, file: File, length: u64) -> io::
         timeout(WRITE_TIMEOUT, corked.write_all(&chunk[..wanted])).await??;
         sent += wanted as u64;
     }
-    corked.uncork()?;
-    Ok(sent)
+    corked.uncork()
 }
 
 /// The third way.
-async fn send_file(stream: &mut TcpStream, file: &File, length: u64) -> io::Result<u64> {
+async fn send_file(stream: &mut TcpStream, file: &File, length: u64) -> io::Result<()> {
     read_ahead(file, 0, length)?;
     let mut corked = stream.corked()?;
     corked.write_all(header(length).as_bytes()).await?;
     let mut sending = corked.send_file(file, 0, length);
     let mut before = 0;
-    let sent = loop {
+    loop {
         if let Ok(sent) = timeout(WRITE_TIMEOUT, &mut sending).await {
-            break sent?;
+            sent?;
+            return corked.uncork();
         }
         // Slow is allowed, standing still is not.
         if sending.sent() == before {
             return Err(io::ErrorKind::TimedOut.into());
         }
         before = sending.sent();
-    };
-    corked.uncork()?;
-    Ok(sent)
+    }
 }
 
 fn invalid(problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem.to_owned())
-}
-
-fn arguments() -> Result<(PathBuf, SocketAddr), String> {
-    let mut addr = SocketAddr::from(([127, 0, 0, 1], 7071));
-    let mut file = None;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(flag) = arguments.next() {
-        if flag == "--help" || flag == "-h" {
-            println!("{USAGE}");
-            std::process::exit(0);
-        }
-        let value = arguments.next().unwrap_or_default();
-        match flag.as_str() {
-            "--file" if !value.is_empty() => file = Some(PathBuf::from(value)),
-            "--addr" => {
-                let parsed = value.parse();
-                addr = parsed.map_err(|_| format!("--addr: {value:?} is no IP:PORT\n{USAGE}"))?;
-            }
-            _ => return Err(format!("unknown option {flag:?}\n{USAGE}")),
-        }
-    }
-    let file = file.ok_or_else(|| format!("--file is missing\n{USAGE}"))?;
-    Ok((file, addr))
 }

@@ -9,16 +9,16 @@
 //! ```
 
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks to a person"
-)]
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+mod common;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use common::arguments::Arguments;
 use oneloop::net::server::{
     Connection, OverloadPolicy, Server, ServerHandle, inherited_listeners, shutdown_signal,
 };
@@ -30,7 +30,12 @@ const LINE_BYTES_MAX: usize = 1024;
 /// How long busy connections may take after the signal.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
-fn main() -> io::Result<()> {
+fn main() {
+    let arguments = Arguments::read("graceful [ADDR=127.0.0.1:7777]");
+    arguments.end(run(arguments.value("ADDR")));
+}
+
+fn run(address: SocketAddr) -> io::Result<()> {
     // Before the runtime starts threads: so the variables can be removed.
     let inherited = inherited_listeners()?;
     let runtime = Runtime::new()?;
@@ -45,8 +50,6 @@ fn main() -> io::Result<()> {
             .write_timeout(Duration::from_secs(30))
             .build();
         let server = if inherited.is_empty() {
-            let address = std::env::args().nth(1);
-            let address = address.unwrap_or_else(|| "127.0.0.1:7777".to_owned());
             server.serve(address, handler).await?
         } else {
             server.serve_listeners(inherited, handler)?

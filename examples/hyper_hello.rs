@@ -24,7 +24,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use common::Options;
+use common::arguments::Arguments;
 use common::histogram::Histogram;
 use common::stop::Stop;
 use oneloop::net::hyper::{self, Request, Response, body, service::service_fn};
@@ -40,19 +40,23 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What the handlers of one loop share.
 type Visits = Rc<Cell<u64>>;
 
+const USAGE: &str = "hyper_hello [--addr 127.0.0.1:8080] [--loops N] \
+                     [--bench SECONDS [--connections 100]]";
+
 fn main() {
-    let options = Options::from_arguments("hyper_hello", 8080);
-    let runtime = options.runtime();
-    let listeners = runtime.block_on(TcpListener::bind_balanced(options.addr));
-    let bound =
-        listeners.and_then(|listeners| Ok((listeners.local_addr()?, listeners.into_parts()?)));
-    let (addr, (parts, stopper)) = match bound {
-        Ok(bound) => bound,
-        Err(error) => common::fail(&format!(
-            "hyper_hello: cannot listen on {}: {error}",
-            options.addr
-        )),
-    };
+    let arguments = Arguments::read(USAGE);
+    arguments.end(run(&arguments));
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
+    let addr: SocketAddr = arguments.value("--addr");
+    let connections = arguments.number("--connections");
+    let bench = arguments.has("--bench");
+    let bench = bench.then(|| arguments.seconds("--bench"));
+    let runtime = arguments.runtime();
+    let listeners = runtime.block_on(TcpListener::bind_balanced(addr))?;
+    let addr = listeners.local_addr()?;
+    let (parts, stopper) = listeners.into_parts()?;
     println!(
         "http on {addr}, served by {} loops; try: curl http://{addr}/you",
         parts.len()
@@ -63,19 +67,14 @@ fn main() {
         let server = move || serve(part, stopper);
         servers.push(runtime.handle().spawn_on(loop_id, server));
     }
-    if let Some(time) = options.bench {
-        if let Err(error) = drive(addr, options.connections, time) {
-            common::fail(&format!("hyper_hello: the drive failed: {error}"));
-        }
-        return;
+    if let Some(time) = bench {
+        return drive(addr, connections, time);
     }
     for server in servers {
-        match runtime.block_on(server) {
-            Ok(Ok(visits)) => println!("a loop has answered {visits} requests"),
-            Ok(Err(error)) => common::fail(&format!("hyper_hello: {error}")),
-            Err(error) => common::fail(&format!("hyper_hello: a server ended: {error}")),
-        }
+        let visits = runtime.block_on(server)??;
+        println!("a loop has answered {visits} requests");
     }
+    Ok(())
 }
 
 /// Serves one loop until the signal, and then what is in flight. How many requests there were.

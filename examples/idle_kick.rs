@@ -9,26 +9,24 @@
 //! server that need not say goodbye sets `idle_timeout` and has nothing to do.
 
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks to a person"
-)]
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+mod common;
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use common::arguments::Arguments;
 use futures_lite::future::or;
 use oneloop::net::server::{Connection, Server, shutdown_signal};
 use oneloop::time::Deadline;
 
-fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let address = arguments.next();
-    let address = address.unwrap_or_else(|| "127.0.0.1:7777".to_owned());
-    let seconds = arguments.next().and_then(|text| text.parse().ok());
-    let limit = Duration::from_secs(seconds.unwrap_or(10));
-    oneloop::block_on(async {
+fn main() {
+    let arguments = Arguments::read("idle_kick [ADDR=127.0.0.1:7777 [SECONDS=10]]");
+    let address: SocketAddr = arguments.value("ADDR");
+    let limit = arguments.seconds("SECONDS");
+    arguments.end(oneloop::block_on(async {
         let handler = move |connection| echo(connection, limit);
         let server = Server::builder().serve(address, handler).await?;
         println!(
@@ -40,7 +38,7 @@ fn main() -> io::Result<()> {
         let report = server.drain(Duration::from_secs(1)).await;
         println!("{report}");
         Ok(())
-    })
+    }));
 }
 
 async fn echo(connection: Connection, limit: Duration) -> io::Result<()> {
@@ -61,7 +59,6 @@ async fn echo(connection: Connection, limit: Duration) -> io::Result<()> {
             Some(Err(error)) => return Err(error),
             None => {
                 let goodbye = format!("nothing heard for {} s, goodbye\n", limit.as_secs());
-                println!("{} was silent for too long", connection.peer_addr());
                 return connection.write_all(goodbye.as_bytes()).await;
             }
         }

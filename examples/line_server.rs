@@ -15,8 +15,9 @@
 mod common;
 
 use std::io;
+use std::net::SocketAddr;
 
-use common::Options;
+use common::arguments::Arguments;
 use oneloop::net::buffer::{FrameError, FrameReader, FrameWriter};
 use oneloop::net::{TcpListener, TcpStream};
 
@@ -26,27 +27,24 @@ const COMMAND_BYTES_MAX: usize = 1024;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 fn main() {
-    let options = Options::from_arguments("line_server", 7778);
-    let runtime = options.runtime();
-    let listener = match runtime.block_on(TcpListener::bind(options.addr)) {
-        Ok(listener) => listener,
-        Err(error) => common::fail(&format!("cannot listen on {}: {error}", options.addr)),
-    };
-    println!("lines on {}; try: hello, repeat 3 abc, quit", options.addr);
-    if let Err(error) = runtime.block_on(runtime.spawn(serve(listener))) {
-        common::fail(&format!("line_server: {error}"));
-    }
+    let arguments = Arguments::read("line_server [--addr 127.0.0.1:7778] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    arguments.end(arguments.runtime().block_on(async {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        println!("lines on {addr}; try: hello, repeat 3 abc, quit");
+        // On a worker, so that accepting needs no thread of its own.
+        oneloop::spawn(serve(listener)).await?
+    }));
 }
 
-async fn serve(listener: TcpListener) {
+async fn serve(listener: TcpListener) -> io::Result<()> {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => drop(oneloop::spawn(async move {
-                // An error ends this connection; its peer knows already.
-                let _ = talk(&stream).await;
-            })),
-            Err(error) => println!("line_server: accepting failed: {error}"),
-        }
+        let (stream, _) = listener.accept().await?;
+        drop(oneloop::spawn(async move {
+            // An error ends this connection; its peer knows already.
+            let _ = talk(&stream).await;
+        }));
     }
 }
 

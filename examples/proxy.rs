@@ -18,70 +18,44 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::relay::{Connections, relay};
+use common::arguments::Arguments;
+use common::connections::Connections;
+use common::relay::relay;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::time::timeout;
 
+/// Connections that are served at once; more are closed as they come.
+const CONNECTIONS_MAX: usize = 10_000;
 /// How long the other side may take to answer a connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing may happen.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-const USAGE: &str = "usage: proxy [--listen 127.0.0.1:7070] --to IP:PORT";
-
 fn main() {
-    let (listen, to) = arguments().unwrap_or_else(|problem| common::fail(&problem));
-    let served: io::Result<()> = oneloop::block_on(async {
+    let arguments = Arguments::read("proxy [--listen 127.0.0.1:7070] --to IP:PORT");
+    let listen: SocketAddr = arguments.value("--listen");
+    let to = arguments.required("--to");
+    arguments.end(oneloop::block_on(async {
         let listener = TcpListener::bind(listen).await?;
         println!("proxy on {} to {to}", listener.local_addr()?);
-        let connections = Connections::default();
+        let connections = Connections::at_most(CONNECTIONS_MAX);
         loop {
-            let (client, peer) = listener.accept().await?;
+            let (client, _) = listener.accept().await?;
             let Some(place) = connections.enter() else {
-                println!("proxy: {peer} is one too many");
                 continue;
             };
             drop(oneloop::spawn(async move {
-                match serve(client, to).await {
-                    Ok((up, down)) => println!("proxy: {peer} sent {up} bytes and got {down}"),
-                    Err(error) => println!("proxy: {peer} ended: {error}"),
-                }
+                // An error ends this connection; both sides know already.
+                let _ = serve(client, to).await;
                 drop(place);
             }));
         }
-    });
-    common::fail(&format!(
-        "proxy: {}",
-        served.expect_err("it serves for ever")
-    ));
+    }));
 }
 
-async fn serve(mut client: TcpStream, to: SocketAddr) -> io::Result<(u64, u64)> {
+async fn serve(mut client: TcpStream, to: SocketAddr) -> io::Result<()> {
     let mut server = timeout(CONNECT_TIMEOUT, TcpStream::connect(to)).await??;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     relay(&mut client, &mut server, IDLE_TIMEOUT).await
-}
-
-fn arguments() -> Result<(SocketAddr, SocketAddr), String> {
-    let mut listen = SocketAddr::from(([127, 0, 0, 1], 7070));
-    let mut to = None;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(flag) = arguments.next() {
-        if flag == "--help" || flag == "-h" {
-            println!("{USAGE}");
-            std::process::exit(0);
-        }
-        let value = arguments.next().unwrap_or_default();
-        let address = value
-            .parse()
-            .map_err(|_| format!("{flag}: {value:?} is no IP:PORT\n{USAGE}"))?;
-        match flag.as_str() {
-            "--listen" => listen = address,
-            "--to" => to = Some(address),
-            _ => return Err(format!("unknown option {flag:?}\n{USAGE}")),
-        }
-    }
-    let to = to.ok_or_else(|| format!("--to is missing\n{USAGE}"))?;
-    Ok((listen, to))
 }

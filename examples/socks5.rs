@@ -17,14 +17,20 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use common::relay::{Connections, relay};
+use common::arguments::Arguments;
+use common::connections::Connections;
+use common::relay::relay;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::time::timeout;
 
+/// Connections that are served at once; more are closed as they come.
+const CONNECTIONS_MAX: usize = 10_000;
 /// How long a client may take to say where it wants to go.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the other side may take to answer a connect, the look-up of its name included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client that is refused may take to read why.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long nothing may happen.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -48,6 +54,13 @@ enum Reply {
     AddressNotSupported = 8,
 }
 
+impl Reply {
+    /// The answer that has no address to tell.
+    fn refusal(self) -> Vec<u8> {
+        answer(self, SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+}
+
 /// Where a client wants to go.
 #[derive(Debug)]
 enum Target {
@@ -56,43 +69,37 @@ enum Target {
 }
 
 fn main() {
-    let options = common::Options::from_arguments("socks5", 7080);
-    let served: io::Result<()> = options.runtime().block_on(async {
-        let listener = TcpListener::bind(options.addr).await?;
+    let arguments = Arguments::read("socks5 [--addr 127.0.0.1:7080] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    arguments.end(arguments.runtime().block_on(async {
+        let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         println!("socks5 on {addr}; try: curl --socks5-hostname {addr} http://example.com/");
-        let connections = Connections::default();
+        let connections = Connections::at_most(CONNECTIONS_MAX);
         loop {
-            let (client, peer) = listener.accept().await?;
+            let (client, _) = listener.accept().await?;
             let Some(place) = connections.enter() else {
-                println!("socks5: {peer} is one too many");
                 continue;
             };
             drop(oneloop::spawn(async move {
-                match serve(client).await {
-                    Ok((up, down)) => println!("socks5: {peer} sent {up} bytes and got {down}"),
-                    Err(error) => println!("socks5: {peer} ended: {error}"),
-                }
+                // An error ends this connection; both sides know already.
+                let _ = serve(client).await;
                 drop(place);
             }));
         }
-    });
-    common::fail(&format!(
-        "socks5: {}",
-        served.expect_err("it serves for ever")
-    ));
+    }));
 }
 
-async fn serve(mut client: TcpStream) -> io::Result<(u64, u64)> {
+async fn serve(mut client: TcpStream) -> io::Result<()> {
     client.set_nodelay(true)?;
     let target = match timeout(GREETING_TIMEOUT, greet(&mut client)).await?? {
         Ok(target) => target,
-        Err(reply) => return refuse(&mut client, reply).await,
+        Err(refusal) => return refuse(client, &refusal).await,
     };
     let mut server = match timeout(CONNECT_TIMEOUT, connect(&target)).await {
         Ok(Ok(server)) => server,
-        Ok(Err(error)) => return refuse(&mut client, reply_to(&error)).await,
-        Err(_elapsed) => return refuse(&mut client, Reply::TimedOut).await,
+        Ok(Err(error)) => return refuse(client, &reply_to(&error).refusal()).await,
+        Err(_elapsed) => return refuse(client, &Reply::TimedOut.refusal()).await,
     };
     server.set_nodelay(true)?;
     let bound = server.local_addr()?;
@@ -100,8 +107,8 @@ async fn serve(mut client: TcpStream) -> io::Result<(u64, u64)> {
     relay(&mut client, &mut server, IDLE_TIMEOUT).await
 }
 
-/// Reads the greeting and the request. The inner error is to be told to the client.
-async fn greet(client: &mut TcpStream) -> io::Result<Result<Target, Reply>> {
+/// Reads the greeting and the request. The inner error is what the client is to be told.
+async fn greet(client: &mut TcpStream) -> io::Result<Result<Target, Vec<u8>>> {
     let mut head = [0; 2];
     client.read_exact(&mut head).await?;
     if head[0] != VERSION {
@@ -110,8 +117,7 @@ async fn greet(client: &mut TcpStream) -> io::Result<Result<Target, Reply>> {
     let mut methods = vec![0; usize::from(head[1])];
     client.read_exact(&mut methods).await?;
     if !methods.contains(&NO_AUTHENTICATION) {
-        client.write_all(&[VERSION, NO_METHOD]).await?;
-        return Err(invalid("no method that is supported"));
+        return Ok(Err(vec![VERSION, NO_METHOD]));
     }
     client.write_all(&[VERSION, NO_AUTHENTICATION]).await?;
     let mut request = [0; 4];
@@ -140,14 +146,14 @@ async fn greet(client: &mut TcpStream) -> io::Result<Result<Target, Reply>> {
             let port = port(client).await?;
             match String::from_utf8(name) {
                 Ok(name) if !name.is_empty() => Target::Domain(name, port),
-                _ => return Ok(Err(Reply::AddressNotSupported)),
+                _ => return Ok(Err(Reply::AddressNotSupported.refusal())),
             }
         }
-        _ => return Ok(Err(Reply::AddressNotSupported)),
+        _ => return Ok(Err(Reply::AddressNotSupported.refusal())),
     };
     Ok(match request[1] {
         CONNECT => Ok(target),
-        _ => Err(Reply::CommandNotSupported),
+        _ => Err(Reply::CommandNotSupported.refusal()),
     })
 }
 
@@ -177,11 +183,9 @@ fn reply_to(error: &io::Error) -> Reply {
 }
 
 /// Tells the client why, and lets it read that before the connection is closed.
-async fn refuse(client: &mut TcpStream, reply: Reply) -> io::Result<(u64, u64)> {
-    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    client.write_all(&answer(reply, nowhere)).await?;
-    client.shutdown().await?;
-    Err(io::Error::other(format!("refused: {reply:?}")))
+async fn refuse(mut client: TcpStream, refusal: &[u8]) -> io::Result<()> {
+    client.write_all(refusal).await?;
+    client.close_gracefully(REFUSAL_TIMEOUT).await
 }
 
 fn answer(reply: Reply, bound: SocketAddr) -> Vec<u8> {

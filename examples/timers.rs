@@ -4,11 +4,15 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
+mod common;
+
 use std::time::Duration;
 
+use common::arguments::Arguments;
 use oneloop::time::{Instant, interval, sleep, timeout};
 
 fn main() {
+    Arguments::read("timers");
     oneloop::block_on(async {
         let started = Instant::now();
         let at = || format!("{:>4} ms", started.elapsed().as_millis());

@@ -14,8 +14,9 @@
 mod common;
 
 use std::io;
+use std::net::SocketAddr;
 
-use common::Options;
+use common::arguments::Arguments;
 use oneloop::net::tls::{self, TlsAcceptor};
 use oneloop::net::{TcpListener, TcpStream};
 
@@ -23,70 +24,41 @@ use oneloop::net::{TcpListener, TcpStream};
 const ALPN: &str = "echo";
 
 fn main() {
-    let options = Options::from_arguments("tls_echo", 7443);
-    if options.bench.is_some() {
-        common::fail("tls_echo: it has no client of its own, so there is no --bench");
-    }
-    let runtime = options.runtime();
-    let started = runtime.block_on(async {
-        let listener = TcpListener::bind(options.addr).await?;
+    let arguments = Arguments::read("tls_echo [--addr 127.0.0.1:7443] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    arguments.end(arguments.runtime().block_on(async {
+        let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let identity = tls::self_signed(&["localhost", &addr.ip().to_string()])?;
         let (certificate, key) = (identity.certificate, identity.key);
         let config = tls::server_config(certificate.as_bytes(), key.as_bytes(), &[ALPN])?;
         print!("{certificate}");
         println!("tls echo on {addr}; try: openssl s_client -connect {addr} -alpn {ALPN} -quiet");
-        io::Result::Ok((listener, TlsAcceptor::new(config)))
-    });
-    match started {
         // On a worker, so that accepting needs no thread of its own.
-        Ok((listener, acceptor)) => {
-            drop(runtime.block_on(runtime.spawn(serve(listener, acceptor))));
-        }
-        Err(error) => common::fail(&format!("tls_echo: {error}")),
-    }
+        oneloop::spawn(serve(listener, TlsAcceptor::new(config))).await?
+    }));
 }
 
-async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor) -> io::Result<()> {
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let acceptor = acceptor.clone();
-                drop(oneloop::spawn(async move {
-                    // The handshake is part of the connection's task: a slow client keeps nobody.
-                    match echo(stream, acceptor).await {
-                        Ok(bytes) => println!("{peer}: {bytes} bytes"),
-                        Err(error) => println!("{peer}: {error}"),
-                    }
-                }));
-            }
-            Err(error) => println!("tls_echo: accepting failed: {error}"),
-        }
+        let (stream, _) = listener.accept().await?;
+        let acceptor = acceptor.clone();
+        drop(oneloop::spawn(async move {
+            // The handshake is part of the connection's task: a slow client keeps nobody. An error
+            // ends this connection; its peer knows already.
+            let _ = echo(stream, acceptor).await;
+        }));
     }
 }
 
-async fn echo(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<u64> {
+async fn echo(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let peer = stream.peer_addr()?;
     let mut stream = acceptor.accept(stream).await?;
-    let version = stream.get_ref().1.protocol_version();
-    let version = version.map_or("no version", |version| {
-        version.as_str().unwrap_or("unknown")
-    });
-    let alpn = stream.alpn_protocol().unwrap_or(b"no protocol");
-    println!("{peer}: {version}, {}", String::from_utf8_lossy(alpn));
     let mut buffer = vec![0; 16 * 1024];
-    let mut total = 0;
     loop {
         match stream.read(&mut buffer).await? {
-            0 => {
-                stream.shutdown().await?;
-                return Ok(total);
-            }
-            n => {
-                stream.write_all(&buffer[..n]).await?;
-                total += n as u64;
-            }
+            0 => return stream.shutdown().await,
+            n => stream.write_all(&buffer[..n]).await?,
         }
     }
 }

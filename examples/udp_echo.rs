@@ -6,16 +6,19 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use common::arguments::Arguments;
 use oneloop::net::UdpSocket;
 use oneloop::task;
 
 fn main() {
-    let options = common::Options::from_arguments("udp_echo", 7007);
-    let runtime = options.runtime();
-    let served: std::io::Result<()> = runtime.block_on(async {
-        let socket = Arc::new(UdpSocket::bind(options.addr).await?);
+    let arguments = Arguments::read("udp_echo [--addr 127.0.0.1:7007] [--loops N]");
+    let addr: SocketAddr = arguments.value("--addr");
+    let runtime = arguments.runtime();
+    arguments.end(runtime.block_on(async {
+        let socket = Arc::new(UdpSocket::bind(addr).await?);
         println!("udp_echo on {}", socket.local_addr()?);
         let mut servers = task::JoinSet::new();
         for loop_id in runtime.handle().loop_ids() {
@@ -27,9 +30,7 @@ fn main() {
             Some(Ok(error)) => Err(error),
             ended => panic!("a server has ended: {ended:?}"),
         }
-    });
-    let error = served.expect_err("it serves for ever");
-    common::fail(&format!("udp_echo: {error}"));
+    }));
 }
 
 async fn echo(socket: Arc<UdpSocket>) -> std::io::Error {

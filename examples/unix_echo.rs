@@ -4,11 +4,19 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
+mod common;
+
 use std::io;
 
+use common::arguments::Arguments;
 use oneloop::net::{UnixListener, UnixStream};
 
-fn main() -> io::Result<()> {
+fn main() {
+    let arguments = Arguments::read("unix_echo");
+    arguments.end(run());
+}
+
+fn run() -> io::Result<()> {
     let path = std::env::temp_dir().join(format!("oneloop-echo-{}.sock", std::process::id()));
     let answered = oneloop::block_on(async {
         let listener = UnixListener::bind(&path)?;

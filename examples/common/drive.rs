@@ -11,17 +11,45 @@ use oneloop::net::TcpStream;
 use oneloop::runtime::Builder;
 use oneloop::task;
 
-use super::Options;
+use super::arguments::Arguments;
 use super::histogram::Histogram;
 
-/// Drives the server for the time asked for, on a loop of its own, and prints the figures.
+/// What `--bench SECONDS [--connections 100] [--size 64]` asks for.
+#[derive(Debug)]
+pub(crate) struct Drive {
+    time: Duration,
+    connections: usize,
+    /// Bytes of one message.
+    size: usize,
+}
+
+impl Drive {
+    /// None if the server is to be left alone.
+    pub(crate) fn asked_for(arguments: &Arguments) -> Option<Self> {
+        let (connections, size) = (
+            arguments.number("--connections"),
+            arguments.number("--size"),
+        );
+        arguments.has("--bench").then(|| Self {
+            time: arguments.seconds("--bench"),
+            connections,
+            size,
+        })
+    }
+}
+
+/// Drives the server on a loop of its own, and prints the figures.
 ///
 /// # Errors
 ///
 /// A connection fails, or gives back other bytes than it got.
-pub(crate) fn drive(options: &Options, addr: SocketAddr, time: Duration) -> io::Result<()> {
+pub(crate) fn drive(drive: &Drive, addr: SocketAddr) -> io::Result<()> {
     let runtime = Builder::new_current_thread().build()?;
-    let (connections, size) = (options.connections, options.size);
+    let &Drive {
+        time,
+        connections,
+        size,
+    } = drive;
     let latencies = Rc::new(RefCell::new(Histogram::new()));
     let started = Instant::now();
     runtime.block_on(async {

@@ -36,7 +36,10 @@ impl Stop {
             };
             match or(interrupt, terminated).await {
                 Ok(()) => set.set(),
-                Err(error) => super::fail(&format!("signals cannot be waited for: {error}")),
+                Err(error) => {
+                    eprintln!("signals cannot be waited for: {error}");
+                    std::process::exit(1);
+                }
             }
         }));
         stop

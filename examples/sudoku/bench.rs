@@ -9,7 +9,7 @@ use oneloop::net::TcpStream;
 use oneloop::runtime::Builder;
 use oneloop::task;
 
-use crate::histogram::Histogram;
+use crate::common::histogram::Histogram;
 
 /// With 17 digits given, and hard for a solver that goes through the cells.
 const HARD: &[u8] =

@@ -13,25 +13,20 @@
 //! connections and a line without a board (`ping`) on one more, and tells how long a ping took.
 
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks to a person"
-)]
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
 mod bench;
-#[path = "../common/histogram.rs"]
-#[allow(dead_code, reason = "the other examples use all of it")]
-mod histogram;
+#[path = "../common/mod.rs"]
+mod common;
 mod solver;
 
 use std::io;
 use std::net::SocketAddr;
-use std::process::exit;
+use std::str::FromStr;
 use std::time::Duration;
 
+use common::arguments::Arguments;
 use oneloop::net::{TcpListener, TcpStream};
-use oneloop::runtime::{Builder, Runtime};
 use oneloop::task;
 
 use solver::{Board, Outcome};
@@ -50,80 +45,40 @@ enum Where {
     Pool,
 }
 
-struct Options {
-    addr: SocketAddr,
-    loops: Option<usize>,
-    place: Where,
-    bench: Option<Duration>,
-    connections: usize,
+impl FromStr for Where {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "loop" => Ok(Self::Loop),
+            "pool" => Ok(Self::Pool),
+            _ => Err("neither loop nor pool"),
+        }
+    }
 }
+
+const USAGE: &str = "sudoku [--addr 127.0.0.1:9981] [--loops N] [--where pool|loop] \
+                     [--bench SECONDS [--connections 4]]";
 
 fn main() {
-    let options = match Options::from_arguments() {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!(
-                "sudoku: {problem}\nusage: sudoku [--addr 127.0.0.1:9981] [--loops N] \
-                 [--where loop|pool] [--bench SECONDS [--connections 4]]"
-            );
-            exit(2);
-        }
-    };
-    let done = options
-        .runtime()
-        .and_then(|runtime| run(&options, &runtime));
-    if let Err(error) = done {
-        eprintln!("sudoku: {error}");
-        exit(1);
-    }
+    let arguments = Arguments::read(USAGE);
+    arguments.end(run(&arguments));
 }
 
-impl Options {
-    fn from_arguments() -> Result<Self, String> {
-        let mut options = Self {
-            addr: SocketAddr::from(([127, 0, 0, 1], 9981)),
-            loops: None,
-            place: Where::Pool,
-            bench: None,
-            connections: 4,
-        };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(flag) = arguments.next() {
-            let value = arguments.next().unwrap_or_default();
-            let number = value.parse().ok().filter(|&number: &usize| number > 0);
-            let number = number.ok_or_else(|| format!("{flag}: {value:?} is no number above 0"));
-            match (flag.as_str(), value.as_str()) {
-                ("--addr", _) => {
-                    let parsed = value.parse();
-                    options.addr = parsed.map_err(|_| format!("{value:?} is no IP:PORT"))?;
-                }
-                ("--loops", _) => options.loops = Some(number?),
-                ("--where", "loop") => options.place = Where::Loop,
-                ("--where", "pool") => options.place = Where::Pool,
-                ("--bench", _) => options.bench = Some(Duration::from_secs(number? as u64)),
-                ("--connections", _) => options.connections = number?,
-                _ => return Err(format!("{flag} {value:?} is not known")),
-            }
-        }
-        Ok(options)
-    }
-
-    fn runtime(&self) -> io::Result<Runtime> {
-        let mut builder = Builder::new_multi_thread();
-        if let Some(loops) = self.loops {
-            builder.worker_threads(loops);
-        }
-        builder.max_blocking_threads(POOL_THREADS_MAX).build()
-    }
-}
-
-fn run(options: &Options, runtime: &Runtime) -> io::Result<()> {
-    let listener = runtime.block_on(TcpListener::bind(options.addr))?;
+fn run(arguments: &Arguments) -> io::Result<()> {
+    let addr: SocketAddr = arguments.value("--addr");
+    let place = arguments.value("--where");
+    let connections = arguments.number("--connections");
+    let bench = arguments.has("--bench");
+    let bench = bench.then(|| arguments.seconds("--bench"));
+    let mut builder = arguments.builder();
+    let runtime = builder.max_blocking_threads(POOL_THREADS_MAX).build()?;
+    let listener = runtime.block_on(TcpListener::bind(addr))?;
     let addr = listener.local_addr()?;
-    println!("sudoku on {addr}, solved on the {:?}", options.place);
-    let server = runtime.handle().spawn(serve(listener, options.place));
-    match options.bench {
-        Some(time) => bench::bench(addr, options.connections, time),
+    println!("sudoku on {addr}, solved on the {place:?}");
+    let server = runtime.handle().spawn(serve(listener, place));
+    match bench {
+        Some(time) => bench::bench(addr, connections, time),
         None => runtime.block_on(server)?,
     }
 }

@@ -1,4 +1,7 @@
 //! The sizes of the kernel's buffers.
+//!
+//! Place: a macro that `tcp`, `udp` and `unix` expand; the methods are called by applications and
+//! call the operating system; runs on any thread.
 
 /// Gives a socket that is `AsFd` the methods for the sizes of its buffers.
 macro_rules! buffer_sizes {

@@ -1,4 +1,7 @@
 //! Options of the socket layer: who may handle its packets, where, and how soon.
+//!
+//! Place: a macro that `tcp` and `udp` expand; the methods are called by applications and call the
+//! operating system, some through `raw`; runs on any thread.
 
 /// Gives a TCP or UDP socket that is `AsFd` the options of socket(7).
 macro_rules! socket_options {

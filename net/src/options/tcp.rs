@@ -1,5 +1,8 @@
 //! Options of TCP that may be set before or after the connection is made. A connection inherits
 //! them from its listener.
+//!
+//! Place: a macro that `tcp` expands for its sockets, listeners and streams; the methods are called
+//! by applications and call the operating system; runs on any thread.
 
 use std::io;
 

@@ -1,4 +1,6 @@
 //! Header and body in as few packets as they fit into.
+//!
+//! Place: called by tasks around their writes, calls the operating system; runs on any thread.
 
 use std::io;
 use std::ops::{Deref, DerefMut};

@@ -1,5 +1,7 @@
 //! What the kernel knows about a connection.
 //!
+//! Place: called by applications, calls `options::raw`; runs on any thread.
+//!
 //! # Why it is so
 //! The kernel's structure grows at its end and an older kernel fills in less of it (`TCP_INFO` in
 //! tcp(7)), so it is taken as bytes and read field by field, as far as it goes: an old kernel and a

@@ -1,4 +1,6 @@
 //! How the kernel probes a connection on which nothing happens.
+//!
+//! Place: made by applications, applied and asked for by the options of TCP; runs on any thread.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! Options that concern how connections come in, of a listener and of a socket that will be one.
+//!
+//! Place: called by applications, calls `options::raw`; runs on any thread.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,7 @@
 //! Moving bytes through a connection, and waiting until it can be done.
+//!
+//! Place: expands the macros of `stream`; called by tasks and by the halves, calls `Source` to wait
+//! and `sys` to move bytes; runs on any thread that polls a task.
 
 use std::ops::RangeInclusive;
 use std::pin::Pin;

@@ -1,4 +1,7 @@
 //! Looking at the next datagram and leaving it to be received.
+//!
+//! Place: called by tasks, calls `Source` to wait and `sys` to look; runs on any thread that polls
+//! a task.
 
 use std::io;
 use std::net::{self, SocketAddr};

@@ -1,4 +1,7 @@
 //! Waiting for connections from within the machine.
+//!
+//! Place: called by tasks, calls `Acceptor` to wait and `sys` to accept; runs on any thread that
+//! polls a task.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,7 @@
 //! A connection within the machine.
+//!
+//! Place: called by tasks, calls `Source` to wait and `sys` to connect; runs on any thread that
+//! polls a task. Bytes move in `transfer`.
 
 use std::io;
 use std::net::Shutdown;

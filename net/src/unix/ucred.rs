@@ -1,4 +1,6 @@
 //! Who is at the other end.
+//!
+//! Place: made by `UnixStream::peer_cred`, calls `options::raw`; runs on any thread.
 
 #![cfg(any(target_os = "linux", target_os = "android"))]
 

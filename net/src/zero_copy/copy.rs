@@ -1,4 +1,6 @@
 //! Copies from end to end: one way, and both ways at once.
+//!
+//! Place: called by tasks, calls `flow` for each direction; runs on any thread that polls a task.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,7 @@
 //! Ends that have the traits of the futures-io crate.
+//!
+//! Place: made by applications around ends of their own, called by `flow`; passes everything on;
+//! runs on any thread that polls a task.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,7 @@
 //! Whether `SIGPIPE` would end this process.
+//!
+//! Place: called by `send_file` and `flow` before they use the kernel, calls the operating system;
+//! runs on any thread.
 
 /// Asks for the action of the signal: one system call. If it is the default one, a write to a
 /// connection that is gone must not raise it.

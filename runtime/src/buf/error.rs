@@ -1,4 +1,6 @@
 //! Why there is no block.
+//!
+//! Place: made by `pool` and `acquire`, told to whoever wants a block; plain memory, any thread.
 
 use std::error::Error;
 use std::fmt;

@@ -1,6 +1,9 @@
 //! Buffers of the loop: blocks that are lent out, come home from any thread, and are used again
 //! while they are hot.
 //!
+//! Place: called by tasks and by the streams of `net`; a pool belongs to its loop's thread, leases
+//! are used and dropped on any thread.
+//!
 //! ```text
 //!             BufferPool::acquire                       drop, on the loop's thread
 //!  Pool -------------------------------> Lease -----------------------------------> Pool

@@ -1,4 +1,7 @@
 //! A socket, and the datagrams that go to a named address.
+//!
+//! Place: called by tasks, calls `address` about paths, `Source` to wait and `sys` to send; runs on
+//! any thread that polls a task.
 
 use std::io;
 use std::net::Shutdown;
