@@ -209,6 +209,54 @@ fn wrong() {
 }
 
 #[test]
+fn variables_that_are_stale_close_nothing() {
+    let _watchdog = Watchdog::new();
+    // Of the four, 4 is not open, and 6 is the only listener.
+    let script = "LISTEN_FDS=4 LISTEN_PID=$$ exec \"$@\" 3</dev/null 4<&- 5</dev/null 6<&0";
+    let listener = net::TcpListener::bind(ANY_PORT).unwrap();
+    let outcome = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(env::current_exe().unwrap())
+        .args([
+            "handover::stale",
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(STALE, "1")
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "{problem}");
+}
+
+const STALE: &str = "ONELOOP_TEST_STALE_LISTEN_FDS";
+
+/// The other process of the test above; alone it does nothing.
+#[test]
+fn stale() {
+    /// The flags of a descriptor, if it is open.
+    fn flags(number: usize) -> Option<u32> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        Some(u32::from_str_radix(flags?.trim(), 8).unwrap())
+    }
+    if env::var_os(STALE).is_none() {
+        return;
+    }
+    assert_eq!(flags(4), None);
+    let error = inherited_listeners().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+    let close_on_exec = rustix::fs::OFlags::CLOEXEC.bits();
+    for number in [3, 5, 6] {
+        let flags = flags(number).unwrap_or_else(|| panic!("{number} was closed"));
+        assert_ne!(flags & close_on_exec, 0, "{number} is passed on");
+    }
+    assert!(inherited_listeners().unwrap().is_empty());
+}
+
+#[test]
 fn listeners_arrive_as_they_were() {
     run(async {
         let (near, far) = UnixStream::pair().unwrap();
@@ -242,7 +290,7 @@ fn malformed_messages_are_errors_and_leak_nothing() {
     /// Sends bytes together with descriptors.
     fn send(stream: &UnixStream, bytes: &[u8], descriptors: &[&dyn AsFd]) {
         let descriptors: Vec<_> = descriptors.iter().map(|it| it.as_fd()).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
             assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
@@ -271,6 +319,12 @@ fn malformed_messages_are_errors_and_leak_nothing() {
         assert_eq!(received(b"oneloop-listen\0\0", &[]).await, invalid);
         assert_eq!(received(one, &[&stream]).await, invalid);
         assert_eq!(received(one, &[&io::stderr()]).await, invalid);
+        // As many as the kernel passes: the control message is cut off at the limit.
+        let many: Vec<&dyn AsFd> = vec![&listener; 253];
+        assert!(many.len() > LISTENERS_MAX);
+        assert_eq!(received(b"oneloop-listen\xfd\0", &many).await, invalid);
+        // That only the descriptors within the limit are announced makes it no better.
+        assert_eq!(received(b"oneloop-listen\xfa\0", &many).await, invalid);
         let eof = io::ErrorKind::UnexpectedEof;
         assert_eq!(received(&one[..7], &[&listener]).await, eof);
         assert_eq!(received(&[], &[]).await, eof);
