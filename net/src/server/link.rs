@@ -18,13 +18,17 @@
 //!   operation on it fails; the task that serves it drops the handler's future at its next poll.
 //! - It is in the registry until its socket is closed and its handler is gone, or until it has
 //!   ended.
+//! - An idle connection is closed only if its socket holds nothing, whatever the reason is: a
+//!   request that is in the kernel's buffer already is answered, also if its read waits for memory
+//!   or the loop has not seen the event.
 //! - I5: wakers are woken with no borrow held.
 
 use std::cell::Cell;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::os::fd::AsFd;
+use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -33,6 +37,7 @@ use oneloop_runtime::time::{Deadline, Instant};
 use super::config::Config;
 use super::registry::Registry;
 use super::waiters::WakerSlot;
+use crate::{TcpStream, sys};
 
 /// One connection.
 pub(super) struct Link {
@@ -40,6 +45,8 @@ pub(super) struct Link {
     pub(super) id: u64,
     pub(super) peer: SocketAddr,
     pub(super) accepted: Instant,
+    /// The socket, until the [`Connection`](super::Connection) closes it.
+    stream: Weak<TcpStream>,
     /// Where it is listed in the registry.
     key: usize,
     /// The parts that keep it listed.
@@ -98,7 +105,12 @@ pub(super) const SOCKET: u8 = 1;
 pub(super) const HANDLER: u8 = 2;
 
 impl Link {
-    pub(super) fn new(registry: &Rc<Registry>, key: usize, peer: SocketAddr) -> Self {
+    pub(super) fn new(
+        registry: &Rc<Registry>,
+        key: usize,
+        stream: &Rc<TcpStream>,
+        peer: SocketAddr,
+    ) -> Self {
         let now = Instant::now();
         let config: &Config = &registry.shared.config;
         Self {
@@ -106,6 +118,7 @@ impl Link {
             id: registry.shared.next_id(),
             peer,
             accepted: now,
+            stream: Rc::downgrade(stream),
             key,
             parts: Cell::new(SOCKET | HANDLER),
             end: Cell::new(None),
@@ -183,6 +196,25 @@ impl Link {
         self.writer.wake();
     }
 
+    /// Ends an idle connection, unless its socket holds something: then it is not idle, whether the
+    /// loop has seen the event or not. Tells whether it has ended.
+    pub(super) fn end_if_empty(&self, reason: End) -> bool {
+        if self.holds_nothing() {
+            self.end(reason);
+        } else {
+            self.leave_idle();
+        }
+        self.has_ended()
+    }
+
+    /// Whether no byte and no end of the stream waits in the socket.
+    fn holds_nothing(&self) -> bool {
+        self.stream.upgrade().is_none_or(|stream| {
+            let peeked = sys::peek(stream.as_fd(), &mut [0]);
+            peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        })
+    }
+
     /// One part is gone by itself.
     pub(super) fn leave(&self, part: u8) {
         self.parts.set(self.parts.get() & !part);
@@ -242,13 +274,19 @@ impl Link {
         self.traffic.is_reading.get() || self.traffic.marks.get() > 0
     }
 
-    /// A read waits. True if the connection may be closed for it: it is idle and the server
-    /// drains.
+    /// A read waits for memory, with a request in the socket: it is not idle.
+    pub(super) fn turn_waits(&self, waker: &Waker) {
+        self.reader.keep(waker);
+        self.leave_idle();
+    }
+
+    /// A read waits for bytes. If nothing is half done the connection is idle, and may be closed
+    /// for it.
     ///
     /// # Errors
     ///
     /// `TimedOut` if the request has taken too long.
-    pub(super) fn read_waits(&self, waker: &Waker) -> io::Result<bool> {
+    pub(super) fn read_waits(&self, waker: &Waker) -> io::Result<()> {
         self.reader.keep(waker);
         if self.traffic.is_reading.get() && self.reading.as_ref().is_some_and(Limit::take_over) {
             self.registry.counts().read_timeouts.add(1);
@@ -258,14 +296,16 @@ impl Link {
         let traffic = &self.traffic;
         let half_done = traffic.marks.get() + traffic.partial_reads.get() > 0;
         if half_done || traffic.write_waits.get() {
-            return Ok(false);
+            return Ok(());
         }
         self.become_idle();
         if self.registry.wants_room() {
             // Whoever waits found nobody idle: this is the first.
-            self.end(End::Shed);
+            self.end_if_empty(End::Shed);
+        } else if self.is_closed_when_idle() {
+            self.end_if_empty(End::DrainedIdle);
         }
-        Ok(self.is_closed_when_idle())
+        Ok(())
     }
 
     fn is_closed_when_idle(&self) -> bool {
@@ -384,9 +424,8 @@ impl Link {
         };
         loop {
             idle.expired().await;
-            if self.is_idle() {
-                self.registry.counts().idle_timeouts.add(1);
-                return self.end(End::IdleTimeout);
+            if self.is_idle() && self.end_if_empty(End::IdleTimeout) {
+                return;
             }
             idle.touch();
         }
