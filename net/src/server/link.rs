@@ -21,15 +21,17 @@
 //! - An idle connection is closed only if its socket holds nothing, whatever the reason is: a
 //!   request that is in the kernel's buffer already is answered, also if its read waits for memory
 //!   or the loop has not seen the event.
+//! - A limit has a timer only while it runs, and until that fires: a connection at rest wakes its
+//!   loop once more at most.
 //! - I5: wakers are woken with no borrow held.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use oneloop_runtime::time::{Deadline, Instant};
@@ -97,6 +99,8 @@ pub(super) enum End {
 struct Limit {
     deadline: Deadline,
     is_over: Cell<bool>,
+    /// Its watch has no timer, and waits to be told that it begins.
+    is_at_rest: Cell<bool>,
 }
 
 /// The socket is open.
@@ -365,7 +369,7 @@ impl Link {
         if !self.traffic.is_reading.replace(true)
             && let Some(limit) = &self.reading
         {
-            limit.begin();
+            self.begin(limit);
         }
     }
 }
@@ -399,7 +403,7 @@ impl Link {
             return Ok(());
         };
         if !self.traffic.write_waits.replace(true) {
-            limit.begin();
+            self.begin(limit);
         } else if limit.take_over() {
             self.traffic.write_waits.set(false);
             self.registry.counts().write_timeouts.add(1);
@@ -446,6 +450,14 @@ impl Link {
         };
         limit.watch(&self.traffic.write_waits, &self.writer).await;
     }
+
+    /// A limit begins. Another task than the one that watches may say so.
+    fn begin(&self, limit: &Limit) {
+        limit.begin();
+        if limit.is_at_rest.replace(false) {
+            self.task.wake();
+        }
+    }
 }
 
 impl Limit {
@@ -453,6 +465,7 @@ impl Limit {
         Self {
             deadline: Deadline::new(limit),
             is_over: Cell::new(false),
+            is_at_rest: Cell::new(false),
         }
     }
 
@@ -470,16 +483,24 @@ impl Limit {
         is_over
     }
 
-    /// Never ends: at each expiry it tells the one that waits, if `is_running`.
+    /// Never ends: while `is_running` it tells the one that waits at each expiry. Otherwise it waits
+    /// until the limit begins, without a timer.
     async fn watch(&self, is_running: &Cell<bool>, waiting: &WakerSlot) {
         loop {
+            poll_fn(|_| {
+                self.is_at_rest.set(!is_running.get());
+                match is_running.get() {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
             self.deadline.expired().await;
             if is_running.get() {
                 self.is_over.set(true);
                 waiting.wake();
+                self.deadline.touch();
             }
-            // The next one begins with a touch of its own; until then nothing is measured.
-            self.deadline.touch();
         }
     }
 }
