@@ -208,6 +208,7 @@ fn request_that_waits_for_memory_is_not_shed() {
         let (server, [mut holder, mut waiting, mut unread]) = at_the_cap(builder).await;
         unread.write_all(b"ping\n").await.unwrap();
         until(&server, |counts| counts.memory_waits == 1).await;
+        assert_eq!(server.counts().idle, 0);
         // The loop was accepting before anybody waited for memory.
         let mut fourth = client(&server).await;
         until(&server, |counts| counts.paused + counts.shed == 1).await;
