@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -17,8 +17,9 @@ use oneloop_net::server::{
 use oneloop_net::{UnixListener, UnixStream};
 use oneloop_runtime::time::sleep;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{ANY_PORT, DEADLINE, Watchdog, client, echo_lines, run};
+use crate::support::{ANY_PORT, DEADLINE, Watchdog, client, echo_lines, in_own_process, run};
 
 /// Where the predecessor waits for its successor.
 const SOCKET: &str = "ONELOOP_TEST_HANDOVER_SOCKET";
@@ -336,6 +337,35 @@ fn malformed_messages_are_errors_and_leak_nothing() {
         drop((listener, stream));
         let refused = net::TcpStream::connect(address).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn message_that_is_cut_off_is_an_error() {
+    in_own_process("handover::message_that_is_cut_off_is_an_error", || {
+        run(async {
+            let (near, far) = UnixStream::pair().unwrap();
+            let listener = net::TcpListener::bind(ANY_PORT).unwrap();
+            // One is announced, two are sent, and the table has room for one.
+            let rights = [listener.as_fd(), listener.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            assert!(control.push(SendAncillaryMessage::ScmRights(&rights)));
+            let slices = [IoSlice::new(b"oneloop-listen\x01\0")];
+            rustix::net::sendmsg(&near, &slices, &mut control, SendFlags::empty()).unwrap();
+            let next = listener.try_clone().unwrap().as_raw_fd();
+            let limit = getrlimit(Resource::Nofile);
+            let room_for_one = Rlimit {
+                current: Some(u64::try_from(next).unwrap() + 1),
+                ..limit
+            };
+            setrlimit(Resource::Nofile, room_for_one).unwrap();
+            let error = receive_listeners(&far).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            // The one that came is closed again.
+            assert_eq!(listener.try_clone().unwrap().as_raw_fd(), next);
+            setrlimit(Resource::Nofile, limit).unwrap();
+        });
     });
 }
 
