@@ -368,3 +368,98 @@ fn file_outlives_its_runtime_and_works_in_the_next() {
         assert!(std.write(b"x").is_err());
     });
 }
+
+/// A file of a runtime that has ended: a dropped read has got its first four bytes.
+fn read_ahead_without_a_runtime(path: &PathBuf) -> (File, oneloop::runtime::Handle) {
+    let runtime = one_pool_thread();
+    let handle = runtime.handle().clone();
+    let file = runtime.block_on(async {
+        let options = File::options().read(true).write(true);
+        let mut file = options.open(path).await.unwrap();
+        drop_under_way(file.read(&mut [0; 4])).await;
+        file.flush().await.unwrap();
+        file
+    });
+    drop(runtime);
+    (file, handle)
+}
+
+#[test]
+fn call_that_cannot_begin_leaves_the_position() {
+    within_deadline(|| {
+        let folder = Folder::new();
+        let path = folder.with("file", b"0123456789");
+        let (mut file, handle) = read_ahead_without_a_runtime(&path);
+        {
+            let _entered = handle.enter();
+            futures_lite::future::block_on(async {
+                let error = file.write(b"x").await.unwrap_err();
+                assert!(is_shutdown_error(&error), "{error}");
+                let error = file.set_len(3).await.unwrap_err();
+                assert!(is_shutdown_error(&error), "{error}");
+                let error = file.seek(SeekFrom::Current(1)).await.unwrap_err();
+                assert!(is_shutdown_error(&error), "{error}");
+            });
+        }
+        let mut two = [0; 2];
+        one_loop().block_on(async {
+            file.read_exact(&mut two).await.unwrap();
+            assert_eq!(&two, b"01");
+            assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 2);
+            file.write_all(b"ab").await.unwrap();
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"01ab456789");
+    });
+}
+
+#[test]
+fn queued_call_that_is_cancelled_leaves_the_position() {
+    within_deadline(|| {
+        let folder = Folder::new();
+        let path = folder.with("file", b"0123456789");
+        let (mut file, _) = read_ahead_without_a_runtime(&path);
+        let runtime = one_pool_thread();
+        let (release, wait) = mpsc::channel::<()>();
+        runtime.block_on(async {
+            let begun = std::sync::Arc::new(std::sync::Barrier::new(2));
+            let inside = std::sync::Arc::clone(&begun);
+            drop(task::spawn_blocking(move || {
+                inside.wait();
+                wait.recv().is_err()
+            }));
+            begun.wait();
+            assert!(poll_and_drop(file.write(b"x")).await.is_none());
+        });
+        runtime.shutdown_background();
+        drop(release);
+        one_loop().block_on(async {
+            let error = file.flush().await.unwrap_err();
+            assert!(is_shutdown_error(&error), "{error}");
+            let mut four = [0; 4];
+            file.read_exact(&mut four).await.unwrap();
+            assert_eq!(&four, b"0123");
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"0123456789");
+    });
+}
+
+#[test]
+fn write_after_a_dropped_read_of_a_fifo_keeps_what_was_read() {
+    within_deadline(|| {
+        let folder = Folder::new();
+        let path = folder.0.join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        one_pool_thread().block_on(async {
+            // Both ways at once: what is written is what is read.
+            let options = File::options().read(true).write(true);
+            let mut file = options.open(&path).await.unwrap();
+            file.write_all(b"0123").await.unwrap();
+            drop_under_way(file.read(&mut [0; 4])).await;
+            file.write_all(b"ab").await.unwrap();
+            let mut six = [0; 6];
+            file.read_exact(&mut six).await.unwrap();
+            assert_eq!(&six, b"0123ab");
+        });
+    });
+}

@@ -186,7 +186,8 @@ where
             // Where the system refuses the size, its own limit stands.
             let _ = SockRef::from(&stream).set_send_buffer_size(bytes);
         }
-        let link = registry.insert(peer);
+        let stream = Rc::new(stream);
+        let link = registry.insert(&stream, peer);
         let served = serve(link, stream, Rc::clone(&self.handler));
         // Detached: the registry knows of it.
         drop(spawn_local(occupied(occupancy, served)));

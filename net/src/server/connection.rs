@@ -4,8 +4,8 @@
 //!
 //! # Invariants
 //! - Every byte that moves is told to the [`Link`], and so is every wait.
-//! - With a drain under way an idle connection is closed only if its socket holds nothing: a
-//!   request that is in the kernel's buffer already is answered.
+//! - A read waits for memory only if a request is in the socket: it is told apart from a read that
+//!   waits for one.
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use super::gate::Take;
 use super::guards::{DrainWait, PartialRead, ReadWait, RequestGuard, Reservation, WriteWait};
-use super::link::{End, Link, SOCKET};
-use crate::{TcpStream, sys};
+use super::link::{Link, SOCKET};
+use crate::TcpStream;
 
 /// A connection that a [`Server`](super::Server) has accepted.
 ///
@@ -37,14 +37,15 @@ use crate::{TcpStream, sys};
 /// [`request_guard`](Self::request_guard), or reads them with [`read_exact`](Self::read_exact); one
 /// that wants to take leave waits for [`draining`](Self::draining) beside its read.
 pub struct Connection {
-    stream: TcpStream,
+    /// The only strong reference but for a moment: the link has a weak one.
+    stream: Rc<TcpStream>,
     link: Rc<Link>,
     /// The turn of a read that waits because of the memory cap.
     turn: Cell<Option<Box<Take>>>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, link: &Rc<Link>) -> Self {
+    pub(super) fn new(stream: Rc<TcpStream>, link: &Rc<Link>) -> Self {
         Self {
             stream,
             link: Rc::clone(link),
@@ -251,38 +252,34 @@ impl Connection {
         count: impl FnOnce(&R) -> usize,
     ) -> Poll<io::Result<R>> {
         self.link.check()?;
-        let outcome = match self.poll_turn(cx) {
-            Poll::Ready(()) => read(cx),
-            Poll::Pending => Poll::Pending,
-        };
-        match outcome {
+        if self.poll_turn(cx).is_pending() {
+            self.link.turn_waits(cx.waker());
+            return Poll::Pending;
+        }
+        match read(cx) {
             Poll::Ready(Ok(result)) => {
                 self.link.received(count(&result));
                 Poll::Ready(Ok(result))
             }
             Poll::Ready(error) => Poll::Ready(error),
             Poll::Pending => {
-                if self.link.read_waits(cx.waker())? && self.holds_nothing() {
-                    self.link.end(End::DrainedIdle);
-                }
+                self.link.read_waits(cx.waker())?;
                 Poll::Pending
             }
         }
     }
 
-    /// Whether no byte and no end of the stream waits in the socket: the loop may not have seen the
-    /// event yet.
-    fn holds_nothing(&self) -> bool {
-        let peeked = sys::peek(self.stream.as_fd(), &mut [0]);
-        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Waits for its turn if the server is at its memory cap and a new request would begin.
+    /// Waits for its turn if the server is at its memory cap and a new request would begin. A read
+    /// that finds no byte needs none: it waits for a request, or ends.
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
         let registry = &self.link.registry;
         let memory = &registry.shared.memory;
         let mut turn = self.turn.take();
-        if turn.is_none() && memory.is_waited_for() && !self.link.is_in_request() {
+        if turn.is_none()
+            && memory.is_waited_for()
+            && !self.link.is_in_request()
+            && matches!(self.stream.poll_peek(cx, &mut [0]), Poll::Ready(Ok(1)))
+        {
             registry.counts().memory_waits.add(1);
             turn = Some(Box::new(memory.take(1)));
         }

@@ -3,8 +3,10 @@
 //! Place: called by applications at their start, before or inside a runtime.
 //!
 //! # Invariants
-//! A descriptor is taken over once: the second call finds none, also if the variables could not be
-//! removed.
+//! - A descriptor is taken over once: the second call finds none, also if the variables could not be
+//!   removed.
+//! - Nothing is owned before all of it was looked at: what the variables call a listener and is none
+//!   belongs to somebody else, and is not closed.
 
 use std::env;
 use std::io;
@@ -29,7 +31,7 @@ static ARE_TAKEN: AtomicBool = AtomicBool::new(false);
 /// the descriptors from 3 on. systemd and others do this; so a service can be started by its first
 /// client, and restarted without refusing one.
 ///
-/// The sockets are made close-on-exec. The variables are removed if the process has one thread, as
+/// All that is open among these descriptors is made close-on-exec. The variables are removed if the process has one thread, as
 /// at the beginning of `main`; with more it would not be safe, and they stay: children do not take
 /// them for their own, because of `LISTEN_PID`. None if the variables are missing or mean another
 /// process, and none from the second call on.
@@ -37,43 +39,59 @@ static ARE_TAKEN: AtomicBool = AtomicBool::new(false);
 /// # Errors
 ///
 /// `InvalidData` if the variables are no numbers, if there are more than [`LISTENERS_MAX`], or if
-/// one is no listening TCP socket. The others are closed then.
+/// one is not open or no listening TCP socket. None is closed then, as variables that are wrong may
+/// name descriptors of somebody else; nor does a later call take them.
 pub fn inherited_listeners() -> io::Result<Vec<net::TcpListener>> {
     let pid = number("LISTEN_PID")?;
     if pid != Some(std::process::id() as usize) || ARE_TAKEN.swap(true, Relaxed) {
         return Ok(Vec::new());
     }
+    let listeners = take_all();
+    remove_variables();
+    listeners
+}
+
+/// Takes over what `LISTEN_FDS` counts, all or nothing.
+fn take_all() -> io::Result<Vec<net::TcpListener>> {
     let count = number("LISTEN_FDS")?.unwrap_or(0);
     if count > LISTENERS_MAX {
         return Err(invalid(format!(
             "LISTEN_FDS: {count} are more than {LISTENERS_MAX}"
         )));
     }
-    let count = RawFd::try_from(count).unwrap_or(0);
-    let mut descriptors = Vec::new();
-    for number in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + count {
-        descriptors.push(take(number)?);
-    }
-    remove_variables();
-    descriptors.into_iter().map(into_listener).collect()
+    // It is at most `LISTENERS_MAX`.
+    let numbers = FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + count as RawFd;
+    let checked: Vec<_> = numbers.clone().map(check_number).collect();
+    checked.into_iter().collect::<io::Result<()>>()?;
+    Ok(numbers.map(take).collect())
 }
 
-/// Takes over a descriptor by its number.
-fn take(number: RawFd) -> io::Result<OwnedFd> {
+/// Makes a descriptor close-on-exec and looks whether it is a listener.
+fn check_number(number: RawFd) -> io::Result<()> {
     // SAFETY: the starter says that it is open. Should it have lied, all that is done with the
-    // number is fcntl(2), which then says so.
+    // number are calls that then say so, and change nothing.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     rustix::io::fcntl_setfd(borrowed, FdFlags::CLOEXEC)
-        .map_err(|error| invalid(format!("descriptor {number} of LISTEN_FDS: {error}")))?;
-    // SAFETY: it is open, and by the convention it was passed to this process for whoever asks
-    // first; `ARE_TAKEN` says that this is the first.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+        .map_err(io::Error::from)
+        .and_then(|()| check_listener(borrowed))
+        .map_err(|error| invalid(format!("descriptor {number} of LISTEN_FDS: {error}")))
 }
 
-/// A listener, if the descriptor is one.
+/// Takes over a descriptor that was found to be a listener.
+fn take(number: RawFd) -> net::TcpListener {
+    // SAFETY: it is open and a listening socket, and by the convention it was passed to this process
+    // for whoever asks first; `ARE_TAKEN` says that this is the first.
+    unsafe { OwnedFd::from_raw_fd(number) }.into()
+}
+
+/// A listener, if the descriptor is one. It is closed if it is none.
 pub(super) fn into_listener(descriptor: OwnedFd) -> io::Result<net::TcpListener> {
+    check_listener(descriptor.as_fd())?;
+    Ok(descriptor.into())
+}
+
+fn check_listener(socket: BorrowedFd<'_>) -> io::Result<()> {
     let is_listener = || -> rustix::io::Result<bool> {
-        let socket = descriptor.as_fd();
         let family = rustix::net::getsockname(socket)?.address_family();
         Ok(sockopt::socket_type(socket)? == SocketType::STREAM
             && (family == AddressFamily::INET || family == AddressFamily::INET6)
@@ -85,7 +103,7 @@ pub(super) fn into_listener(descriptor: OwnedFd) -> io::Result<net::TcpListener>
             "a descriptor is no listening TCP socket".to_owned(),
         ));
     }
-    Ok(descriptor.into())
+    Ok(())
 }
 
 #[cfg(not(target_vendor = "apple"))]

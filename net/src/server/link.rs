@@ -18,14 +18,20 @@
 //!   operation on it fails; the task that serves it drops the handler's future at its next poll.
 //! - It is in the registry until its socket is closed and its handler is gone, or until it has
 //!   ended.
+//! - An idle connection is closed only if its socket holds nothing, whatever the reason is: a
+//!   request that is in the kernel's buffer already is answered, also if its read waits for memory
+//!   or the loop has not seen the event.
+//! - A limit has a timer only while it runs, and until that fires: a connection at rest wakes its
+//!   loop once more at most.
 //! - I5: wakers are woken with no borrow held.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
-use std::task::Waker;
+use std::os::fd::AsFd;
+use std::rc::{Rc, Weak};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use oneloop_runtime::time::{Deadline, Instant};
@@ -33,6 +39,7 @@ use oneloop_runtime::time::{Deadline, Instant};
 use super::config::Config;
 use super::registry::Registry;
 use super::waiters::WakerSlot;
+use crate::{TcpStream, sys};
 
 /// One connection.
 pub(super) struct Link {
@@ -40,6 +47,8 @@ pub(super) struct Link {
     pub(super) id: u64,
     pub(super) peer: SocketAddr,
     pub(super) accepted: Instant,
+    /// The socket, until the [`Connection`](super::Connection) closes it.
+    stream: Weak<TcpStream>,
     /// Where it is listed in the registry.
     key: usize,
     /// The parts that keep it listed.
@@ -90,6 +99,8 @@ pub(super) enum End {
 struct Limit {
     deadline: Deadline,
     is_over: Cell<bool>,
+    /// Its watch has no timer, and waits to be told that it begins.
+    is_at_rest: Cell<bool>,
 }
 
 /// The socket is open.
@@ -98,7 +109,12 @@ pub(super) const SOCKET: u8 = 1;
 pub(super) const HANDLER: u8 = 2;
 
 impl Link {
-    pub(super) fn new(registry: &Rc<Registry>, key: usize, peer: SocketAddr) -> Self {
+    pub(super) fn new(
+        registry: &Rc<Registry>,
+        key: usize,
+        stream: &Rc<TcpStream>,
+        peer: SocketAddr,
+    ) -> Self {
         let now = Instant::now();
         let config: &Config = &registry.shared.config;
         Self {
@@ -106,6 +122,7 @@ impl Link {
             id: registry.shared.next_id(),
             peer,
             accepted: now,
+            stream: Rc::downgrade(stream),
             key,
             parts: Cell::new(SOCKET | HANDLER),
             end: Cell::new(None),
@@ -183,6 +200,25 @@ impl Link {
         self.writer.wake();
     }
 
+    /// Ends an idle connection, unless its socket holds something: then it is not idle, whether the
+    /// loop has seen the event or not. Tells whether it has ended.
+    pub(super) fn end_if_empty(&self, reason: End) -> bool {
+        if self.holds_nothing() {
+            self.end(reason);
+        } else {
+            self.leave_idle();
+        }
+        self.has_ended()
+    }
+
+    /// Whether no byte and no end of the stream waits in the socket.
+    fn holds_nothing(&self) -> bool {
+        self.stream.upgrade().is_none_or(|stream| {
+            let peeked = sys::peek(stream.as_fd(), &mut [0]);
+            peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        })
+    }
+
     /// One part is gone by itself.
     pub(super) fn leave(&self, part: u8) {
         self.parts.set(self.parts.get() & !part);
@@ -242,13 +278,19 @@ impl Link {
         self.traffic.is_reading.get() || self.traffic.marks.get() > 0
     }
 
-    /// A read waits. True if the connection may be closed for it: it is idle and the server
-    /// drains.
+    /// A read waits for memory, with a request in the socket: it is not idle.
+    pub(super) fn turn_waits(&self, waker: &Waker) {
+        self.reader.keep(waker);
+        self.leave_idle();
+    }
+
+    /// A read waits for bytes. If nothing is half done the connection is idle, and may be closed
+    /// for it.
     ///
     /// # Errors
     ///
     /// `TimedOut` if the request has taken too long.
-    pub(super) fn read_waits(&self, waker: &Waker) -> io::Result<bool> {
+    pub(super) fn read_waits(&self, waker: &Waker) -> io::Result<()> {
         self.reader.keep(waker);
         if self.traffic.is_reading.get() && self.reading.as_ref().is_some_and(Limit::take_over) {
             self.registry.counts().read_timeouts.add(1);
@@ -258,14 +300,16 @@ impl Link {
         let traffic = &self.traffic;
         let half_done = traffic.marks.get() + traffic.partial_reads.get() > 0;
         if half_done || traffic.write_waits.get() {
-            return Ok(false);
+            return Ok(());
         }
         self.become_idle();
         if self.registry.wants_room() {
             // Whoever waits found nobody idle: this is the first.
-            self.end(End::Shed);
+            self.end_if_empty(End::Shed);
+        } else if self.is_closed_when_idle() {
+            self.end_if_empty(End::DrainedIdle);
         }
-        Ok(self.is_closed_when_idle())
+        Ok(())
     }
 
     fn is_closed_when_idle(&self) -> bool {
@@ -325,7 +369,7 @@ impl Link {
         if !self.traffic.is_reading.replace(true)
             && let Some(limit) = &self.reading
         {
-            limit.begin();
+            self.begin(limit);
         }
     }
 }
@@ -359,7 +403,7 @@ impl Link {
             return Ok(());
         };
         if !self.traffic.write_waits.replace(true) {
-            limit.begin();
+            self.begin(limit);
         } else if limit.take_over() {
             self.traffic.write_waits.set(false);
             self.registry.counts().write_timeouts.add(1);
@@ -384,9 +428,8 @@ impl Link {
         };
         loop {
             idle.expired().await;
-            if self.is_idle() {
-                self.registry.counts().idle_timeouts.add(1);
-                return self.end(End::IdleTimeout);
+            if self.is_idle() && self.end_if_empty(End::IdleTimeout) {
+                return;
             }
             idle.touch();
         }
@@ -407,6 +450,14 @@ impl Link {
         };
         limit.watch(&self.traffic.write_waits, &self.writer).await;
     }
+
+    /// A limit begins. Another task than the one that watches may say so.
+    fn begin(&self, limit: &Limit) {
+        limit.begin();
+        if limit.is_at_rest.replace(false) {
+            self.task.wake();
+        }
+    }
 }
 
 impl Limit {
@@ -414,6 +465,7 @@ impl Limit {
         Self {
             deadline: Deadline::new(limit),
             is_over: Cell::new(false),
+            is_at_rest: Cell::new(false),
         }
     }
 
@@ -431,16 +483,24 @@ impl Limit {
         is_over
     }
 
-    /// Never ends: at each expiry it tells the one that waits, if `is_running`.
+    /// Never ends: while `is_running` it tells the one that waits at each expiry. Otherwise it waits
+    /// until the limit begins, without a timer.
     async fn watch(&self, is_running: &Cell<bool>, waiting: &WakerSlot) {
         loop {
+            poll_fn(|_| {
+                self.is_at_rest.set(!is_running.get());
+                match is_running.get() {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
             self.deadline.expired().await;
             if is_running.get() {
                 self.is_over.set(true);
                 waiting.wake();
+                self.deadline.touch();
             }
-            // The next one begins with a touch of its own; until then nothing is measured.
-            self.deadline.touch();
         }
     }
 }

@@ -23,6 +23,7 @@ use super::drain::Tally;
 use super::link::{End, Link};
 use super::shared::Shared;
 use super::waiters::{Flag, Waiters};
+use crate::TcpStream;
 
 thread_local! {
     /// The registries of this thread, one for each server: a few.
@@ -123,10 +124,10 @@ impl Registry {
     }
 
     /// Lists a new connection, whose unit of the limit the caller has taken.
-    pub(super) fn insert(self: &Rc<Self>, peer: SocketAddr) -> Rc<Link> {
+    pub(super) fn insert(self: &Rc<Self>, stream: &Rc<TcpStream>, peer: SocketAddr) -> Rc<Link> {
         let mut links = self.links.borrow_mut();
         let entry = links.vacant_entry();
-        let link = Rc::new(Link::new(self, entry.key(), peer));
+        let link = Rc::new(Link::new(self, entry.key(), stream, peer));
         entry.insert(Rc::clone(&link));
         drop(links);
         self.counts().accepted.add(1);
@@ -141,7 +142,8 @@ impl Registry {
             Some(End::Shed) => self.counts().shed.add(1),
             Some(End::DrainedIdle) => self.counts().drained_idle.add(1),
             Some(End::Cut) => self.counts().cut.add(1),
-            Some(End::IdleTimeout) | None => {}
+            Some(End::IdleTimeout) => self.counts().idle_timeouts.add(1),
+            None => {}
         }
         if self.draining.is_set() {
             self.tally.borrow_mut().add(link);
@@ -166,13 +168,20 @@ impl Registry {
     /// It looks at all of them: the order of idleness would cost every request something, and this
     /// is needed only by a server that is full.
     pub(super) fn shed_idle(&self) -> bool {
-        let longest = {
-            let links = self.links.borrow();
-            let idle = links.iter().filter(|(_, link)| link.is_idle());
-            idle.min_by_key(|(_, link)| (link.idle_since(), link.id))
-                .map(|(_, link)| Rc::clone(link))
-        };
-        longest.inspect(|link| link.end(End::Shed)).is_some()
+        while let Some(link) = self.longest_idle() {
+            // It ends, or a request has come and it is idle no more.
+            if link.end_if_empty(End::Shed) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn longest_idle(&self) -> Option<Rc<Link>> {
+        let links = self.links.borrow();
+        let idle = links.iter().filter(|(_, link)| link.is_idle());
+        idle.min_by_key(|(_, link)| (link.idle_since(), link.id))
+            .map(|(_, link)| Rc::clone(link))
     }
 
     /// Whether a new connection waits for an idle one to be closed.

@@ -21,7 +21,7 @@ use crate::TcpStream;
 /// Serves one connection until its handler ends or it is ended from outside.
 pub(super) fn serve<H, F>(
     link: Rc<Link>,
-    stream: TcpStream,
+    stream: Rc<TcpStream>,
     handler: Rc<H>,
 ) -> impl Future<Output = ()>
 where

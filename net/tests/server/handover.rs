@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -17,8 +17,9 @@ use oneloop_net::server::{
 use oneloop_net::{UnixListener, UnixStream};
 use oneloop_runtime::time::sleep;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{ANY_PORT, DEADLINE, Watchdog, client, echo_lines, run};
+use crate::support::{ANY_PORT, DEADLINE, Watchdog, client, echo_lines, in_own_process, run};
 
 /// Where the predecessor waits for its successor.
 const SOCKET: &str = "ONELOOP_TEST_HANDOVER_SOCKET";
@@ -209,6 +210,54 @@ fn wrong() {
 }
 
 #[test]
+fn variables_that_are_stale_close_nothing() {
+    let _watchdog = Watchdog::new();
+    // Of the four, 4 is not open, and 6 is the only listener.
+    let script = "LISTEN_FDS=4 LISTEN_PID=$$ exec \"$@\" 3</dev/null 4<&- 5</dev/null 6<&0";
+    let listener = net::TcpListener::bind(ANY_PORT).unwrap();
+    let outcome = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(env::current_exe().unwrap())
+        .args([
+            "handover::stale",
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(STALE, "1")
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "{problem}");
+}
+
+const STALE: &str = "ONELOOP_TEST_STALE_LISTEN_FDS";
+
+/// The other process of the test above; alone it does nothing.
+#[test]
+fn stale() {
+    /// The flags of a descriptor, if it is open.
+    fn flags(number: usize) -> Option<u32> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        Some(u32::from_str_radix(flags?.trim(), 8).unwrap())
+    }
+    if env::var_os(STALE).is_none() {
+        return;
+    }
+    assert_eq!(flags(4), None);
+    let error = inherited_listeners().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+    let close_on_exec = rustix::fs::OFlags::CLOEXEC.bits();
+    for number in [3, 5, 6] {
+        let flags = flags(number).unwrap_or_else(|| panic!("{number} was closed"));
+        assert_ne!(flags & close_on_exec, 0, "{number} is passed on");
+    }
+    assert!(inherited_listeners().unwrap().is_empty());
+}
+
+#[test]
 fn listeners_arrive_as_they_were() {
     run(async {
         let (near, far) = UnixStream::pair().unwrap();
@@ -242,7 +291,7 @@ fn malformed_messages_are_errors_and_leak_nothing() {
     /// Sends bytes together with descriptors.
     fn send(stream: &UnixStream, bytes: &[u8], descriptors: &[&dyn AsFd]) {
         let descriptors: Vec<_> = descriptors.iter().map(|it| it.as_fd()).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
             assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
@@ -271,6 +320,16 @@ fn malformed_messages_are_errors_and_leak_nothing() {
         assert_eq!(received(b"oneloop-listen\0\0", &[]).await, invalid);
         assert_eq!(received(one, &[&stream]).await, invalid);
         assert_eq!(received(one, &[&io::stderr()]).await, invalid);
+        // More than the limit, up to what the kernel passes, whatever number is announced: the
+        // control message is cut off, or has a little room to spare.
+        for count in LISTENERS_MAX + 1..=253 {
+            let many: Vec<&dyn AsFd> = vec![&listener; count];
+            for announced in LISTENERS_MAX..=count {
+                let mut header = *one;
+                header[14] = u8::try_from(announced).unwrap();
+                assert_eq!(received(&header, &many).await, invalid);
+            }
+        }
         let eof = io::ErrorKind::UnexpectedEof;
         assert_eq!(received(&one[..7], &[&listener]).await, eof);
         assert_eq!(received(&[], &[]).await, eof);
@@ -278,6 +337,35 @@ fn malformed_messages_are_errors_and_leak_nothing() {
         drop((listener, stream));
         let refused = net::TcpStream::connect(address).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn message_that_is_cut_off_is_an_error() {
+    in_own_process("handover::message_that_is_cut_off_is_an_error", || {
+        run(async {
+            let (near, far) = UnixStream::pair().unwrap();
+            let listener = net::TcpListener::bind(ANY_PORT).unwrap();
+            // One is announced, two are sent, and the table has room for one.
+            let rights = [listener.as_fd(), listener.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            assert!(control.push(SendAncillaryMessage::ScmRights(&rights)));
+            let slices = [IoSlice::new(b"oneloop-listen\x01\0")];
+            rustix::net::sendmsg(&near, &slices, &mut control, SendFlags::empty()).unwrap();
+            let next = listener.try_clone().unwrap().as_raw_fd();
+            let limit = getrlimit(Resource::Nofile);
+            let room_for_one = Rlimit {
+                current: Some(u64::try_from(next).unwrap() + 1),
+                ..limit
+            };
+            setrlimit(Resource::Nofile, room_for_one).unwrap();
+            let error = receive_listeners(&far).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            // The one that came is closed again.
+            assert_eq!(listener.try_clone().unwrap().as_raw_fd(), next);
+            setrlimit(Resource::Nofile, limit).unwrap();
+        });
     });
 }
 

@@ -4,9 +4,12 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use oneloop_net::server::{Connection, Server, ServerHandle};
+use oneloop_runtime::task::spawn_local;
 use oneloop_runtime::time::{sleep, timeout};
 
-use crate::support::{ANY_PORT, ask, assert_closed, client, echo_lines, is_closed, run, until};
+use crate::support::{
+    ANY_PORT, ask, assert_closed, client, echo_lines, is_closed, loops, run, run_on, until,
+};
 
 const LIMIT: Duration = Duration::from_millis(200);
 
@@ -170,6 +173,9 @@ fn steady_drip_of_bytes_does_not_extend_a_request() {
     run(async {
         drip(builder().serve(ANY_PORT, unmarked).await.unwrap()).await;
         drip(builder().serve(ANY_PORT, marked).await.unwrap()).await;
+        // The limit begins in another task than the one that watches over it.
+        let apart = |connection| async { spawn_local(marked(connection)).await.unwrap() };
+        drip(builder().serve(ANY_PORT, apart).await.unwrap()).await;
     });
 }
 
@@ -214,5 +220,31 @@ fn peer_that_takes_nothing_ends_in_a_write_timeout() {
         let counts = until(&server, |counts| counts.write_timeouts > 0).await;
         assert_eq!((counts.write_timeouts, counts.failed), (1, 1));
         drop((deaf, slow));
+    });
+}
+
+#[test]
+fn limits_wake_no_loop_while_nothing_is_under_way() {
+    const CLIENTS: u64 = 50;
+    const SHORT: Duration = Duration::from_millis(20);
+
+    let runtime = loops(1);
+    run_on(&runtime, async {
+        let server = Server::builder().read_timeout(SHORT).write_timeout(SHORT);
+        let server = server.serve(ANY_PORT, echo_lines).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = client(&server).await;
+            ask(&mut client).await;
+            clients.push(client);
+        }
+        until(&server, |counts| counts.idle == CLIENTS).await;
+        // The last limits that were armed pass.
+        sleep(5 * SHORT).await;
+        let parks = || -> u64 { runtime.metrics().loops().iter().map(|it| it.parks).sum() };
+        let before = parks();
+        sleep(25 * SHORT).await;
+        let more = parks() - before;
+        assert!(more < 10, "{more} parks of idle loops");
     });
 }

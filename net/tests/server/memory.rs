@@ -3,10 +3,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use oneloop_net::server::{Connection, Server, ServerBuilder};
+use oneloop_net::TcpStream;
+use oneloop_net::server::{Connection, OverloadPolicy, Server, ServerBuilder, ServerHandle};
 use oneloop_runtime::time::{sleep, timeout};
 
-use crate::support::{ANY_PORT, ask, assert_answered, client, read_line, run, until};
+use crate::support::{
+    ANY_PORT, ask, assert_answered, assert_closed, client, read_line, run, run_on_one, until,
+};
 
 const WHILE: Duration = Duration::from_millis(100);
 const KIB: usize = 1024;
@@ -179,5 +182,69 @@ fn peers_that_never_read_hold_no_more_than_their_share() {
             assert!(bytes.iter().all(|&byte| byte == 7));
         }
         until(&server, |counts| counts.reserved_bytes == 0).await;
+    });
+}
+
+/// A server at its cap: the first client's request holds the memory, the second's waits for it. The
+/// third client is idle.
+async fn at_the_cap(builder: ServerBuilder) -> (ServerHandle, [TcpStream; 3]) {
+    let server = builder.memory_cap(100 * KIB);
+    let server = server.serve(ANY_PORT, careful).await.unwrap();
+    let mut holder = client(&server).await;
+    holder.write_all(b"hold\n").await.unwrap();
+    holder.read_exact(&mut [0; 5]).await.unwrap();
+    let mut waiting = client(&server).await;
+    let idle = client(&server).await;
+    until(&server, |counts| counts.accepted == 3 && counts.idle == 2).await;
+    waiting.write_all(b"ping\n").await.unwrap();
+    until(&server, |counts| counts.idle == 1).await;
+    (server, [holder, waiting, idle])
+}
+
+#[test]
+fn request_that_waits_for_memory_is_not_shed() {
+    run_on_one(async {
+        let builder = Server::builder().max_connections(3, OverloadPolicy::ShedIdle);
+        let (server, [mut holder, mut waiting, mut unread]) = at_the_cap(builder).await;
+        unread.write_all(b"ping\n").await.unwrap();
+        until(&server, |counts| counts.memory_waits == 1).await;
+        assert_eq!(server.counts().idle, 0);
+        // The loop was accepting before anybody waited for memory.
+        let mut fourth = client(&server).await;
+        until(&server, |counts| counts.paused + counts.shed == 1).await;
+        let counts = server.counts();
+        assert_eq!((counts.shed, counts.idle), (0, 0));
+        holder.write_all(b"over\n").await.unwrap();
+        assert_answered(&mut unread).await;
+        assert_answered(&mut waiting).await;
+        ask(&mut fourth).await;
+        assert_eq!(server.counts().shed, 1);
+    });
+}
+
+#[test]
+fn request_that_waits_for_memory_does_not_run_into_the_idle_timeout() {
+    run_on_one(async {
+        let builder = Server::builder().idle_timeout(2 * WHILE);
+        let (server, [mut holder, mut waiting, mut unread]) = at_the_cap(builder).await;
+        unread.write_all(b"ping\n").await.unwrap();
+        until(&server, |counts| counts.memory_waits == 1).await;
+        sleep(5 * WHILE).await;
+        assert_eq!(server.counts().idle_timeouts, 0);
+        holder.write_all(b"over\n").await.unwrap();
+        assert_answered(&mut unread).await;
+        assert_answered(&mut waiting).await;
+    });
+}
+
+#[test]
+fn at_the_cap_idle_connections_are_idle_all_the_same() {
+    run_on_one(async {
+        let (server, [_holder, _waiting, mut idle]) = at_the_cap(Server::builder()).await;
+        // The drain lets its read look again, which has no request to wait for memory with.
+        let report = server.drain(WHILE).await;
+        assert_eq!((report.idle, report.cut), (1, 2), "{report}");
+        assert_closed(&mut idle).await;
+        assert_eq!(server.counts().memory_waits, 0);
     });
 }

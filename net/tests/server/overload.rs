@@ -1,5 +1,7 @@
 //! A server that has as many connections as it may have.
 
+use std::io::{Read as _, Write as _};
+use std::net;
 use std::time::Duration;
 
 use oneloop_net::TcpStream;
@@ -150,5 +152,27 @@ fn shed_touches_no_busy_connection_and_takes_the_first_that_is_idle() {
         third.read_exact(&mut [0; 5]).await.unwrap();
         assert!(!is_closed(&clients[0]));
         assert_eq!(server.counts().shed, 1);
+    });
+}
+
+#[test]
+fn shed_spares_a_request_that_the_loop_has_not_seen() {
+    run_on_one(async {
+        let server = Server::builder()
+            .max_connections(1, OverloadPolicy::ShedIdle)
+            .serve(ANY_PORT, echo_lines)
+            .await
+            .unwrap();
+        let mut first = net::TcpStream::connect(server.local_addr()).unwrap();
+        until(&server, |counts| counts.idle == 1).await;
+        // The loop stands still meanwhile, and then learns of the newcomer first.
+        let second = net::TcpStream::connect(server.local_addr()).unwrap();
+        first.write_all(b"ping\n").unwrap();
+        until(&server, |counts| counts.shed == 1).await;
+        let mut answer = [0; 5];
+        first.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"ping\n");
+        second.set_nonblocking(true).unwrap();
+        ask(&mut TcpStream::from_std(second).unwrap()).await;
     });
 }

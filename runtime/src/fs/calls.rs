@@ -1,4 +1,4 @@
-//! The calls of one file that use its position: one at a time, each with the file's buffer.
+//! The calls of one file that use its position: one at a time, and what was read ahead.
 //!
 //! Place: owned by `File`; starts calls on the blocking pool and polls their handles; runs on any
 //! thread that polls a task.
@@ -6,14 +6,17 @@
 //! ```text
 //!             start_*                 the call ends
 //!   idle ---------------> under way ----------------> idle
-//!   buffer: what was       (the buffer is with        buffer: what was read and
-//!   read and not taken      the call)                 not taken
+//!   buffer: what was       with the call: an empty    buffer: what was read and
+//!   read and not taken     one, the file's if it is   not taken
+//!                          empty
 //! ```
 //!
 //! # Invariants
-//! - A byte that the system has read is in the buffer until somebody takes it, or until a write or
-//!   a seek moves the system's position back over it: the position that the user sees is the
-//!   system's less what is in the buffer.
+//! - A byte that the system has read is in the buffer until somebody takes it, or until a call has
+//!   moved the system's position back over it: the position that the user sees is the system's less
+//!   what is in the buffer. A call that cannot begin, or is cancelled in the pool's queue, changes
+//!   neither.
+//! - A pipe or a terminal has no position: what was read ahead stays the next that is read.
 //! - A write puts all its bytes into the file, or reports an error, to the next call if its own
 //!   is gone.
 
@@ -30,7 +33,7 @@ use crate::task::JoinHandle;
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     buffer: Buffer,
-    under_way: Option<JoinHandle<(Buffer, Outcome)>>,
+    under_way: Option<JoinHandle<Done>>,
     /// Where the seek goes that is under way.
     seeks_to: Option<SeekFrom>,
     /// Of a write that nobody waited for.
@@ -43,6 +46,16 @@ pub(super) enum Outcome {
     Read(io::Result<()>),
     Write(io::Result<()>),
     Seek(io::Result<u64>),
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+struct Done {
+    /// What it was given, with what it has read.
+    buffer: Buffer,
+    /// Whether the system's position is no longer behind what was read ahead before.
+    has_left_ahead: bool,
+    outcome: Outcome,
 }
 
 /// What was read and not yet taken: `bytes[start..end]`. The rest is spare.
@@ -83,9 +96,14 @@ impl Calls {
         let done = ready!(Pin::new(call).poll(cx));
         self.under_way = None;
         match done {
-            Ok((buffer, outcome)) => {
-                self.buffer = buffer;
-                Poll::Ready(Some(outcome))
+            Ok(done) => {
+                if done.has_left_ahead {
+                    self.buffer.clear();
+                }
+                if self.buffer.rest().is_empty() {
+                    self.buffer = done.buffer;
+                }
+                Poll::Ready(Some(done.outcome))
             }
             Err(_cancelled) => {
                 self.error = Some(runtime_is_gone());
@@ -106,19 +124,34 @@ impl Calls {
         Poll::Ready(self.error.take().map_or(Ok(()), Err))
     }
 
-    /// Starts a call. Nothing is under way.
+    /// Starts a call, which tells its outcome and whether it has left what was read ahead. Nothing
+    /// is under way.
     fn start(
         &mut self,
-        call: impl FnOnce(&mut Buffer) -> Outcome + Send + 'static,
+        mut buffer: Buffer,
+        call: impl FnOnce(&mut Buffer) -> (Outcome, bool) + Send + 'static,
     ) -> io::Result<()> {
         debug_assert!(self.under_way.is_none(), "two calls of one file at once");
-        let mut buffer = std::mem::take(&mut self.buffer);
         let handle = Handle::current().try_spawn_blocking(move || {
-            let outcome = call(&mut buffer);
-            (buffer, outcome)
+            let (outcome, has_left_ahead) = call(&mut buffer);
+            Done {
+                buffer,
+                has_left_ahead,
+                outcome,
+            }
         })?;
         self.under_way = Some(handle);
         Ok(())
+    }
+
+    /// An empty buffer for a call: should the call be lost, so is nothing else.
+    fn spare(&mut self) -> Buffer {
+        if !self.buffer.rest().is_empty() {
+            return Buffer::default();
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        buffer
     }
 
     /// Reads into `buf`, `len_max` bytes at most.
@@ -153,10 +186,10 @@ impl Calls {
                 return Poll::Ready(Ok(count));
             }
             let (std, len) = (Arc::clone(std), buf.len().min(len_max));
-            self.start(move |buffer| {
-                (buffer.start, buffer.end) = (0, 0);
+            let buffer = self.spare();
+            self.start(buffer, move |buffer| {
                 let read = retry(|| (&*std).read(buffer.space(len)));
-                Outcome::Read(read.map(|count| buffer.end = count))
+                (Outcome::Read(read.map(|count| buffer.end = count)), false)
             })?;
         }
     }
@@ -169,12 +202,11 @@ impl Calls {
         len_max: usize,
     ) -> io::Result<usize> {
         let len = buf.len().min(len_max);
-        let back = self.buffer.clear();
-        self.buffer.space(len).copy_from_slice(&buf[..len]);
+        let (ahead, mut bytes) = (self.buffer.rest().len(), self.spare());
+        bytes.space(len).copy_from_slice(&buf[..len]);
         let std = Arc::clone(std);
-        self.start(move |buffer| {
-            let written = go_back(&std, back).and_then(|()| (&*std).write_all(buffer.space(len)));
-            Outcome::Write(written)
+        self.start(bytes, move |bytes| {
+            after_going_back(&std, ahead, |mut std| std.write_all(bytes.space(len)))
         })?;
         Ok(len)
     }
@@ -182,10 +214,10 @@ impl Calls {
     /// Starts to change the length. Nothing is under way.
     pub(super) fn start_set_len(&mut self, std: &Arc<StdFile>, size: u64) -> io::Result<()> {
         // What was read ahead may be cut off.
-        let back = self.buffer.clear();
+        let (ahead, buffer) = (self.buffer.rest().len(), self.spare());
         let std = Arc::clone(std);
-        self.start(move |_buffer| {
-            Outcome::Write(go_back(&std, back).and_then(|()| std.set_len(size)))
+        self.start(buffer, move |_buffer| {
+            after_going_back(&std, ahead, |std| std.set_len(size))
         })
     }
 
@@ -212,12 +244,11 @@ impl Calls {
                 absolute => absolute,
             };
             let std = Arc::clone(std);
-            self.start(move |buffer| {
+            let buffer = self.spare();
+            self.start(buffer, move |_buffer| {
                 let position = (&*std).seek(from_here);
-                if position.is_ok() {
-                    buffer.clear();
-                }
-                Outcome::Seek(position)
+                let has_moved = position.is_ok();
+                (Outcome::Seek(position), has_moved)
             })?;
             self.seeks_to = Some(to);
         }
@@ -244,6 +275,22 @@ pub(super) fn go_back(mut file: &StdFile, ahead: usize) -> io::Result<()> {
     }
     let ahead = i64::try_from(ahead).map_err(|_| io::ErrorKind::InvalidInput)?;
     file.seek(SeekFrom::Current(-ahead)).map(drop)
+}
+
+/// Moves back over what was read ahead and calls `change`. Tells also whether it has moved: what has
+/// no position stays where it is.
+fn after_going_back(
+    std: &StdFile,
+    ahead: usize,
+    change: impl FnOnce(&StdFile) -> io::Result<()>,
+) -> (Outcome, bool) {
+    match go_back(std, ahead) {
+        Ok(()) => (Outcome::Write(change(std)), true),
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
+            (Outcome::Write(change(std)), false)
+        }
+        Err(error) => (Outcome::Write(Err(error)), false),
+    }
 }
 
 /// Calls `f` again when a signal has interrupted it.

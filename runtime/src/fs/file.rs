@@ -39,7 +39,12 @@ const READ_TO_END_BYTES: usize = 64 * 1024;
 /// A call that is dropped goes on, and the next one waits for it. Nothing is lost: bytes that a
 /// dropped `read` has got are what the next one returns, and the position is the one before them;
 /// a dropped `write` puts all the bytes of its call into the file, and the next call tells if it
-/// could not.
+/// could not. On a pipe or a terminal, which have no position, a write leaves the bytes that a
+/// dropped `read` has got to the next `read`.
+///
+/// A call that still waits for a thread when its runtime ends is not done: the next call fails for
+/// it (see [`is_shutdown_error`](crate::runtime::is_shutdown_error)), and the one after goes on at
+/// the position from before, in another runtime too.
 ///
 /// # Examples
 ///
@@ -118,7 +123,9 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Of a write that nobody waited for; those of the system.
+    /// Of a write that nobody waited for; those of the system: `NotSeekable` for a pipe or a terminal
+    /// of which a dropped `read` has got bytes, since they cannot be given back. The file is closed
+    /// then.
     ///
     /// # Panics
     ///
