@@ -1,6 +1,6 @@
 //! What a connection is in the middle of, for as long as a value lives.
 //!
-//! Place: made by [`Connection`](super::Connection); stays on its loop's thread.
+//! Place: made by `Connection`; stays on its loop's thread.
 
 use std::cell::Cell;
 use std::task::Poll;

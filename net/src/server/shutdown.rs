@@ -9,12 +9,11 @@ use std::task::Poll;
 use oneloop_runtime::signal::unix::{SignalKind, signal};
 
 /// Waits for `SIGTERM` or `SIGINT` (Ctrl-C) and tells which came. From the call on, not only from
-/// the first poll, neither ends the process by itself: see
-/// [`signal`](oneloop_runtime::signal::unix::signal).
+/// the first poll, neither ends the process by itself: see [`signal`].
 ///
 /// # Errors
 ///
-/// Those of [`signal`](oneloop_runtime::signal::unix::signal).
+/// Those of [`signal`].
 ///
 /// # Panics
 ///
