@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use oneloop::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use oneloop::task;
+use rustix::thread::CpuSet;
 
 use crate::support::{current_thread, two_loops, within_deadline};
 
@@ -156,6 +157,20 @@ fn workers_stay_on_their_cores() {
     for join in joins {
         assert_eq!(runtime.block_on(join).unwrap(), 1);
     }
+}
+
+/// A thread's mask is what the system tells of the cores that it may use.
+#[test]
+fn the_default_number_of_loops_respects_the_affinity_mask() {
+    let pinned = thread::spawn(|| {
+        let first = rustix::thread::sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|&core| first.is_set(core));
+        let mut one = CpuSet::new();
+        one.set(first.unwrap());
+        rustix::thread::sched_setaffinity(None, &one).unwrap();
+        Runtime::new().unwrap().handle().loop_ids().len()
+    });
+    assert_eq!(pinned.join().unwrap(), 1);
 }
 
 #[test]
