@@ -4,14 +4,14 @@
 //! block and `Source` to wait; runs on any thread that polls a task.
 //!
 //! # Invariants
-//! - A stream that waits for its peer holds no block: one is taken in the poll that reads, and given
-//!   back in that poll if there was nothing to read.
+//! - A stream that waits for its peer holds no block: one is taken right before the system call that
+//!   reads, and given back in that poll if there was nothing to read.
 //! - Only a stream that has something to read waits for memory, and nothing is read before the block
 //!   is there: a future that is dropped loses nothing.
 //!
 //! # Why it is so
-//! The block is taken before the system call and not between an event and the call, because taking
-//! and giving back costs a few nanoseconds and a second look at the readiness costs as much.
+//! The block is taken within the operation that `Source` tries, so that the poll which finds nothing
+//! said of new bytes, one for each message, takes none.
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -171,60 +171,94 @@ macro_rules! leases {
                 cx: &mut Context<'_>,
                 memory: &mut Option<Acquire>,
             ) -> Poll<io::Result<Lease>> {
+                if memory.is_none()
+                    && let Some(lease) = ready!(self.poll_fill(cx, || self.block()))?
+                {
+                    return Poll::Ready(Ok(lease));
+                }
+                self.poll_lease_at_cap(cx, memory)
+            }
+
+            /// As `poll_lease`, for a stream that has to wait for memory.
+            #[cold]
+            fn poll_lease_at_cap(
+                &self,
+                cx: &mut Context<'_>,
+                memory: &mut Option<Acquire>,
+            ) -> Poll<io::Result<Lease>> {
                 loop {
-                    let lease = match memory {
-                        Some(acquire) => {
-                            let lease = ready!(Pin::new(acquire).poll(cx));
-                            *memory = None;
-                            lease?
+                    let acquire = match memory {
+                        Some(acquire) => acquire,
+                        None => {
+                            ready!(self.io.poll_ready(cx, Direction::Read))?;
+                            memory.insert(BufferPool::current().acquire(self.lease_bytes()))
                         }
-                        None => match self.block() {
-                            Ok(lease) => lease,
-                            Err(error) if error.is_full() => {
-                                ready!(self.io.poll_ready(cx, Direction::Read))?;
-                                let bytes = self.lease_bytes();
-                                *memory = Some(BufferPool::current().acquire(bytes));
-                                continue;
-                            }
-                            Err(error) => return Poll::Ready(Err(error.into())),
-                        },
                     };
-                    return self.poll_fill(cx, lease);
+                    let acquired = ready!(Pin::new(acquire).poll(cx));
+                    *memory = None;
+                    let mut block = Some(acquired?);
+                    // Asked for another one, where the first read found nothing after all.
+                    let block = || block.take().map_or_else(|| self.block(), |it| Ok(Some(it)));
+                    if let Some(lease) = ready!(self.poll_fill(cx, block))? {
+                        return Poll::Ready(Ok(lease));
+                    }
                 }
             }
 
-            /// Reads into a block. If there is nothing to read, the block goes home.
+            /// Reads into a block that `block` gives once there may be something to read. If there is
+            /// nothing, the block goes home. None if there is no block.
             #[inline]
-            fn poll_fill(&self, cx: &mut Context<'_>, mut lease: Lease) -> Poll<io::Result<Lease>> {
-                let want = $drained_below(sys::transfer_bytes(lease.capacity()));
-                let count =
-                    ready!(
-                        self.io
-                            .poll_transfer(cx, Direction::Read, want, |descriptor| {
-                                sys::receive_uninit(descriptor.as_fd(), lease.spare_capacity_mut())
-                            })
-                    )?;
-                Poll::Ready(Ok(self.filled(lease, count)))
+            fn poll_fill(
+                &self,
+                cx: &mut Context<'_>,
+                mut block: impl FnMut() -> io::Result<Option<Lease>>,
+            ) -> Poll<io::Result<Option<Lease>>> {
+                let read = |descriptor: &_| {
+                    let Some(mut lease) = block()? else {
+                        return Ok(None);
+                    };
+                    let count =
+                        sys::receive_uninit(AsFd::as_fd(descriptor), lease.spare_capacity_mut())?;
+                    // SAFETY: `count` is what `receive_uninit` returned, into the spare capacity of
+                    // an empty lease: that many bytes from its start are initialised.
+                    unsafe { lease.set_len(count) };
+                    Ok(Some(lease))
+                };
+                let is_short = |lease: &Option<Lease>| {
+                    lease.as_ref().is_some_and(|lease| {
+                        let want = $drained_below(sys::transfer_bytes(lease.capacity()));
+                        !lease.is_empty() && lease.len() < want
+                    })
+                };
+                let lease = ready!(
+                    self.io
+                        .poll_transfer_of(cx, Direction::Read, read, is_short)
+                )?;
+                Poll::Ready(Ok(lease.map(|lease| self.noted(lease))))
             }
 
-            fn filled(&self, mut lease: Lease, count: usize) -> Lease {
-                if count == 0 {
+            /// Learns from a read. At the end of the stream the block goes home.
+            #[inline]
+            fn noted(&self, lease: Lease) -> Lease {
+                if lease.is_empty() {
                     return Lease::empty();
                 }
-                self.lease_size.note(count, lease.capacity());
-                // SAFETY: `count` is what `receive_uninit` returned last, into the spare capacity of
-                // an empty lease: that many bytes from its start are initialised.
-                unsafe { lease.set_len(count) };
+                self.lease_size.note(lease.len(), lease.capacity());
                 lease
             }
 
-            /// A block for the next read, if there is one.
+            /// A block for the next read. None at the cap.
             #[inline]
-            fn block(&self) -> Result<Lease, AcquireError> {
+            fn block(&self) -> io::Result<Option<Lease>> {
                 let pool = BufferPool::current();
-                match pool.try_acquire(self.lease_size.bytes()) {
-                    Err(error) if error.is_too_large() => pool.try_acquire(self.lease_bytes()),
-                    outcome => outcome,
+                let mut outcome = pool.try_acquire(self.lease_size.bytes());
+                if outcome.as_ref().is_err_and(|error| error.is_too_large()) {
+                    outcome = pool.try_acquire(self.lease_bytes());
+                }
+                match outcome {
+                    Ok(lease) => Ok(Some(lease)),
+                    Err(error) if error.is_full() => Ok(None),
+                    Err(error) => Err(error.into()),
                 }
             }
 

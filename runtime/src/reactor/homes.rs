@@ -32,6 +32,7 @@ impl Homes {
     }
 
     /// The slot's index, if loop `id` is the home. On that loop's thread.
+    #[inline]
     pub fn slot_at(&self, direction: usize, id: u32) -> Option<u32> {
         // Relaxed: only this thread writes this loop's id, so the answer yes is its own store; the
         // answer no leads to `take_over`, which orders.

@@ -115,11 +115,17 @@ impl Reactor {
             }
             count += 1;
             let key = Key::from_u64(key);
-            if let Some((to_wake, moved_away)) = self.slots.event(key, bits, loop_id) {
-                to_wake.wake();
-                if moved_away {
-                    self.give_up_if_idle(local, key);
-                }
+            let Some(due) = self.slots.event(key, bits, loop_id) else {
+                continue;
+            };
+            if let Some(waker) = due.reader {
+                wake_contained(waker);
+            }
+            if due.has_others {
+                self.slots.take_others(key, bits).wake();
+            }
+            if due.moved_away {
+                self.give_up_if_idle(local, key);
             }
         }
         local.counts.io_events.add(count as u64);

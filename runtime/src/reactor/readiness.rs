@@ -52,18 +52,21 @@ pub struct Seen(u64);
 impl Seen {
     /// Whether no event has arrived between the two.
     #[must_use]
+    #[inline]
     pub fn is_same_moment(self, other: Self) -> bool {
         self.0 / TICK == other.0 / TICK
     }
 
     /// The bits of `mask` that were set.
     #[must_use]
+    #[inline]
     pub fn bits(self, mask: u64) -> u64 {
         self.0 & mask & BITS
     }
 
     /// Whether an operation that waits for any of `mask` may be tried.
     #[must_use]
+    #[inline]
     pub fn is_ready(self, mask: u64) -> bool {
         self.bits(mask) != 0
     }
@@ -77,6 +80,7 @@ impl Readiness {
     }
 
     /// The word as it is now.
+    #[inline]
     pub fn load(&self) -> Seen {
         // ORDERING: Acquire. Pairs with the Release in `set`: what the kernel told the loop before
         // is in effect for the system call that follows.
@@ -84,6 +88,7 @@ impl Readiness {
     }
 
     /// An event arrived with these bits. Loop's thread; several loops may hold the descriptor.
+    #[inline]
     pub fn set(&self, bits: u64) {
         debug_assert_eq!(bits & !BITS, 0, "an event has no tick of its own");
         let mut now = first_guess(&self.0);
@@ -102,6 +107,7 @@ impl Readiness {
 
     /// The operation that `seen` allowed would block: takes `bits` back, unless an event has
     /// arrived since. True if they were taken back. Any thread.
+    #[inline]
     pub fn clear(&self, seen: Seen, bits: u64) -> bool {
         let clearable = bits & CLEARABLE;
         let mut now = seen.0;

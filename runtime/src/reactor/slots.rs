@@ -120,7 +120,18 @@ struct Waiter {
     waker: Waker,
 }
 
-/// What one event or removal leaves to be woken, once no borrow is held.
+/// What one event leaves to do, once no borrow is held.
+#[derive(Debug)]
+pub(crate) struct Due {
+    /// Who waits for input: to be woken.
+    pub(crate) reader: Option<Waker>,
+    /// Others wait, maybe for this: see [`Slots::take_others`].
+    pub(crate) has_others: bool,
+    /// Both directions have their home elsewhere.
+    pub(crate) moved_away: bool,
+}
+
+/// What is to be woken beside who waits for input, or after a removal, once no borrow is held.
 #[derive(Debug, Default)]
 pub(crate) struct ToWake {
     wakers: [Option<Waker>; 2],
@@ -175,20 +186,32 @@ impl Slots {
         (slot.generation == key.generation()).then(|| Arc::clone(&slot.descriptor))
     }
 
-    /// An event: sets the readiness and takes out who waits for it. With whether both directions
-    /// have their home elsewhere. `None` for a stale key.
-    pub(crate) fn event(&self, key: Key, bits: u64, loop_id: u32) -> Option<(ToWake, bool)> {
+    /// An event: sets the readiness and takes out who waits for input, if it tells of some. `None`
+    /// for a stale key.
+    #[inline]
+    pub(crate) fn event(&self, key: Key, bits: u64, loop_id: u32) -> Option<Due> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(key.index() as usize)?;
         if slot.generation != key.generation() {
             return None;
         }
         slot.descriptor.readiness.set(bits);
+        let is_input = bits & (Direction::Read.mask() | PRIORITY) != 0;
+        Some(Due {
+            reader: if is_input { slot.reader.take() } else { None },
+            has_others: slot.others.is_some(),
+            moved_away: !slot.is_home(loop_id),
+        })
+    }
+
+    /// Takes out who else waits for an event with these bits. Nothing for a stale key.
+    #[cold]
+    pub(crate) fn take_others(&self, key: Key, bits: u64) -> ToWake {
         let mut to_wake = ToWake::default();
-        if bits & (Direction::Read.mask() | PRIORITY) != 0 {
-            to_wake.wakers[0] = slot.reader.take();
-        }
-        if let Some(others) = &mut slot.others {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(key.index() as usize);
+        let slot = slot.filter(|slot| slot.generation == key.generation());
+        if let Some(others) = slot.and_then(|slot| slot.others.as_mut()) {
             if bits & Direction::Write.mask() != 0 {
                 to_wake.wakers[1] = others.writer.take();
             }
@@ -196,7 +219,7 @@ impl Slots {
                 to_wake.waiters = others.take_waiters(bits);
             }
         }
-        Some((to_wake, !slot.is_home(loop_id)))
+        to_wake
     }
 
     /// Whether a slot may go: no direction has its home at this loop, and nobody waits here.

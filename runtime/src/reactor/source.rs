@@ -175,7 +175,25 @@ impl<T: AsFd> Source<T> {
         want: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let drained = |&n: &usize| SHORT_TRANSFER_DRAINS && 0 < n && n < want;
+        self.poll_transfer_of(cx, direction, op, |&count| 0 < count && count < want)
+    }
+
+    /// As [`poll_transfer`](Self::poll_transfer) for an operation that does more than move bytes,
+    /// such as finding room for them once there are some. `is_short` says of its result whether
+    /// fewer bytes came than were asked for, and some.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Self::poll_io).
+    #[inline]
+    pub fn poll_transfer_of<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        op: impl FnMut(&T) -> io::Result<R>,
+        is_short: impl FnOnce(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        let drained = |result: &R| SHORT_TRANSFER_DRAINS && is_short(result);
         self.poll_op(cx, direction, op, drained)
     }
 
@@ -185,11 +203,11 @@ impl<T: AsFd> Source<T> {
     ///
     /// As [`poll_io`](Self::poll_io), `op`'s aside.
     pub fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
-        let coop = ready!(coop::poll_proceed(cx));
+        ready!(coop::poll_may_proceed(cx));
         context::with_local(|local| {
-            self.wait_in(local, cx, direction)?;
+            self.wait_in(local, self.slot_at(local, direction), cx, direction)?;
             if self.descriptor.readiness.load().is_ready(direction.mask()) {
-                coop.made_progress();
+                coop::charge();
                 return Poll::Ready(Ok(()));
             }
             Poll::Pending
@@ -327,7 +345,7 @@ impl<T: AsFd> Source<T> {
     ) -> io::Result<R> {
         loop {
             let attempt = |cx: &mut Context<'_>| {
-                let coop = ready!(coop::poll_proceed(cx));
+                ready!(coop::poll_may_proceed(cx));
                 loop {
                     let seen = self.descriptor.readiness.load();
                     match self.try_io(interest, &mut op) {
@@ -336,7 +354,7 @@ impl<T: AsFd> Source<T> {
                             return Poll::Ready(Err(seen));
                         }
                         result => {
-                            coop.made_progress();
+                            coop::charge();
                             return Poll::Ready(Ok(result));
                         }
                     }
@@ -374,6 +392,7 @@ impl<T: AsFd> Source<T> {
         result
     }
 
+    #[inline]
     fn poll_op<R>(
         &self,
         cx: &mut Context<'_>,
@@ -381,32 +400,36 @@ impl<T: AsFd> Source<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
         drained: impl FnOnce(&R) -> bool,
     ) -> Poll<io::Result<R>> {
-        let coop = ready!(coop::poll_proceed(cx));
+        ready!(coop::poll_may_proceed(cx));
         let readiness = &self.descriptor.readiness;
         context::with_local(|local| {
-            let mut is_home = self.is_home(local, direction);
+            let slot = self.slot_at(local, direction);
+            let mut is_home = slot.is_some();
             let mut blocked_at = None;
             loop {
                 let seen = readiness.load();
                 if !is_home || seen.is_ready(direction.mask()) {
                     match op(self.get_ref()) {
+                        Ok(result) => {
+                            // Urgent data ends a read early and says nothing about the rest.
+                            if !seen.is_ready(PRIORITY) && drained(&result) {
+                                readiness.clear(seen, clearable(direction));
+                            }
+                            coop::charge();
+                            return Poll::Ready(Ok(result));
+                        }
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             readiness.clear(seen, clearable(direction));
                             blocked_at = Some(seen);
                         }
-                        result => {
-                            // Urgent data ends a read early and says nothing about the rest.
-                            let urgent = seen.is_ready(PRIORITY);
-                            if !urgent && result.as_ref().is_ok_and(drained) {
-                                readiness.clear(seen, clearable(direction));
-                            }
-                            coop.made_progress();
-                            return Poll::Ready(result);
+                        Err(error) => {
+                            coop::charge();
+                            return Poll::Ready(Err(error));
                         }
                     }
                 }
-                self.wait_in(local, cx, direction)?;
+                self.wait_in(local, slot, cx, direction)?;
                 is_home = true;
                 // Bits that stay set say nothing new after the operation that has just blocked.
                 let now = readiness.load();
@@ -419,19 +442,36 @@ impl<T: AsFd> Source<T> {
         })
     }
 
-    fn is_home(&self, local: Option<&Local>, direction: Direction) -> bool {
-        local.is_some_and(|local| {
-            let id = local.id().as_u32();
-            self.descriptor
-                .homes
-                .slot_at(direction.index(), id)
-                .is_some()
-        })
+    /// The slot of a direction at the loop of this thread, if that is its home.
+    #[inline]
+    fn slot_at(&self, local: Option<&Local>, direction: Direction) -> Option<u32> {
+        let id = local?.id().as_u32();
+        self.descriptor.homes.slot_at(direction.index(), id)
     }
 
-    /// Makes the polling task the waiter of a direction: in this loop, or from a thread without a
-    /// loop in the loop that watches the source. The caller looks at the readiness afterwards.
+    /// Makes the polling task the waiter of a direction: in this loop, where it has this slot or
+    /// none yet, or from a thread without a loop in the loop that watches the source. The caller
+    /// looks at the readiness afterwards.
+    #[inline]
     fn wait_in(
+        &self,
+        local: Option<&Local>,
+        slot: Option<u32>,
+        cx: &Context<'_>,
+        direction: Direction,
+    ) -> io::Result<()> {
+        match (local, slot) {
+            (Some(local), Some(index)) => {
+                local.reactor.set_waker(index, direction, cx.waker());
+                Ok(())
+            }
+            _ => self.wait_first(local, cx, direction),
+        }
+    }
+
+    /// As `wait_in`, for the first wait here.
+    #[cold]
+    fn wait_first(
         &self,
         local: Option<&Local>,
         cx: &Context<'_>,
@@ -441,8 +481,8 @@ impl<T: AsFd> Source<T> {
             let descriptor = &self.descriptor;
             return wait_remotely(descriptor, &self.handle, direction, None, cx).map(drop);
         };
-        let id = local.id().as_u32();
-        let index = match self.descriptor.homes.slot_at(direction.index(), id) {
+        // In the loop of `poll_op` it may have become the home since.
+        let index = match self.slot_at(Some(local), direction) {
             Some(index) => index,
             None if self.descriptor.has_ended_with(&self.handle) => return Err(runtime_is_gone()),
             None => match local.reactor.attach(local, &self.descriptor, direction)? {

@@ -35,6 +35,7 @@ thread_local! {
 }
 
 /// Calls `f` with the loop that runs on this thread, if there is one.
+#[inline]
 pub(crate) fn with_local<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
     let local = LOCAL.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: `RunningLoop` sets the pointer to a `Local` that it borrows, and takes it back when

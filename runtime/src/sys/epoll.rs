@@ -112,7 +112,16 @@ impl Events {
 
 /// epoll(7)'s flags in our words. `EPOLLERR` and `EPOLLHUP` make both directions ready: the next
 /// system call of either tells what happened.
+#[inline]
 fn readiness_bits(flags: EventFlags) -> u64 {
+    // What nearly all events of a connection say.
+    if flags == EventFlags::IN.union(EventFlags::OUT) {
+        return READABLE | WRITABLE;
+    }
+    readiness_bits_of_any(flags)
+}
+
+fn readiness_bits_of_any(flags: EventFlags) -> u64 {
     let mut bits = 0;
     if flags.intersects(EventFlags::IN | EventFlags::PRI) {
         bits |= READABLE;

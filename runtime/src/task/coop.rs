@@ -50,17 +50,20 @@ fn replace(budget: Option<u8>) -> Enclosing {
     Enclosing(BUDGET.try_with(|cell| cell.replace(budget)).unwrap_or(None))
 }
 
+#[inline]
 fn set(budget: Option<u8>) {
     // The error means that the thread is ending: nobody will ask for its budget.
     BUDGET.try_with(|cell| cell.set(budget)).unwrap_or(());
 }
 
+#[inline]
 fn get() -> Option<u8> {
     BUDGET.try_with(Cell::get).unwrap_or(None)
 }
 
 /// Whether a leaf future on this thread may complete now. Outside a task it always may.
 #[must_use]
+#[inline]
 pub fn has_budget_remaining() -> bool {
     get() != Some(0)
 }
@@ -81,6 +84,25 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
             set(Some(left - 1));
             Poll::Ready(RestoreOnPending(Cell::new(Some(left)), PhantomData))
         }
+    }
+}
+
+/// As [`poll_proceed`] for an operation that is over within the poll: takes nothing yet, so that
+/// there is nothing to give back. [`charge`] takes the operation when it has completed.
+#[inline]
+pub(crate) fn poll_may_proceed(cx: &Context<'_>) -> Poll<()> {
+    if has_budget_remaining() {
+        return Poll::Ready(());
+    }
+    crate::context::defer(cx.waker());
+    Poll::Pending
+}
+
+/// Takes one operation from the budget of the task that is being polled.
+#[inline]
+pub(crate) fn charge() {
+    if let Some(left) = get() {
+        set(Some(left.saturating_sub(1)));
     }
 }
 
