@@ -1,17 +1,24 @@
-//! Time limits: never early, and only where they belong.
+//! Time limits: never early, and only where they belong. Where the clock jumps, the machine's pace
+//! has no part in it.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oneloop_net::server::{Connection, Server, ServerHandle};
 use oneloop_runtime::task::spawn_local;
-use oneloop_runtime::time::{sleep, timeout};
+use oneloop_runtime::time::{Instant, sleep, timeout};
 
 use crate::support::{
-    ANY_PORT, ask, assert_closed, client, echo_lines, is_closed, loops, run, run_on, until,
+    ANY_PORT, ask, assert_closed, client, echo_lines, is_closed, loops, run, run_on, run_paused,
+    until,
 };
 
 const LIMIT: Duration = Duration::from_millis(200);
+
+/// Not before it, and by the next look after it.
+fn is_about_the_limit(time: Duration) -> bool {
+    (LIMIT..LIMIT + LIMIT / 10).contains(&time)
+}
 
 async fn with_idle_timeout() -> ServerHandle {
     let server = Server::builder().idle_timeout(LIMIT);
@@ -20,7 +27,7 @@ async fn with_idle_timeout() -> ServerHandle {
 
 #[test]
 fn idle_connection_is_closed_after_the_limit_and_not_before() {
-    run(async {
+    run_paused(async {
         let server = with_idle_timeout().await;
         let mut client = client(&server).await;
         for _ in 0..4 {
@@ -30,9 +37,7 @@ fn idle_connection_is_closed_after_the_limit_and_not_before() {
         let last = Instant::now();
         assert_closed(&mut client).await;
         let idle = last.elapsed();
-        // The clock of the test begins when the answer has arrived, after the server's.
-        assert!(idle >= LIMIT - Duration::from_millis(20), "{idle:?}");
-        assert!(idle < LIMIT * 10, "{idle:?}");
+        assert!(is_about_the_limit(idle), "{idle:?}");
         assert_eq!(server.counts().idle_timeouts, 1);
         until(&server, |counts| counts.connections == 0).await;
     });
@@ -40,11 +45,11 @@ fn idle_connection_is_closed_after_the_limit_and_not_before() {
 
 #[test]
 fn client_that_never_speaks_is_closed() {
-    run(async {
+    run_paused(async {
         let server = with_idle_timeout().await;
         let begun = Instant::now();
         assert_closed(&mut client(&server).await).await;
-        assert!(begun.elapsed() >= LIMIT, "{:?}", begun.elapsed());
+        assert!(is_about_the_limit(begun.elapsed()), "{:?}", begun.elapsed());
     });
 }
 
@@ -58,7 +63,7 @@ fn busy_connection_is_not_idle_however_long_it_takes() {
             connection.write_all(&line).await?;
         }
     }
-    run(async {
+    run_paused(async {
         let server = Server::builder().idle_timeout(LIMIT);
         let server = server.serve(ANY_PORT, slow).await.unwrap();
         let mut client = client(&server).await;
@@ -84,7 +89,7 @@ fn handler_that_only_writes_is_not_idle() {
         }
         Ok(())
     }
-    run(async {
+    run_paused(async {
         let server = Server::builder().idle_timeout(LIMIT);
         let server = server.serve(ANY_PORT, ticks).await.unwrap();
         let mut client = client(&server).await;
@@ -106,12 +111,12 @@ fn read_that_is_given_up_and_begun_again_stays_idle() {
             }
         }
     }
-    run(async {
+    run_paused(async {
         let server = Server::builder().idle_timeout(LIMIT);
         let server = server.serve(ANY_PORT, patient).await.unwrap();
         let begun = Instant::now();
         assert_closed(&mut client(&server).await).await;
-        assert!(begun.elapsed() >= LIMIT);
+        assert!(is_about_the_limit(begun.elapsed()), "{:?}", begun.elapsed());
         assert_eq!(server.counts().idle_timeouts, 1);
     });
 }
@@ -165,12 +170,12 @@ fn steady_drip_of_bytes_does_not_extend_a_request() {
         }
         assert_eq!(&answer, b"slow\n");
         let taken = begun.elapsed();
-        assert!(taken >= LIMIT && taken < LIMIT * 10, "{taken:?}");
+        assert!(is_about_the_limit(taken), "{taken:?}");
         assert_eq!(server.counts().read_timeouts, 1);
         assert_closed(&mut client).await;
     }
     let builder = || Server::builder().read_timeout(LIMIT);
-    run(async {
+    run_paused(async {
         drip(builder().serve(ANY_PORT, unmarked).await.unwrap()).await;
         drip(builder().serve(ANY_PORT, marked).await.unwrap()).await;
         // The limit begins in another task than the one that watches over it.
@@ -181,7 +186,7 @@ fn steady_drip_of_bytes_does_not_extend_a_request() {
 
 #[test]
 fn requests_that_arrive_in_time_have_the_full_limit_each() {
-    run(async {
+    run_paused(async {
         let server = Server::builder().read_timeout(LIMIT);
         let server = server.serve(ANY_PORT, unmarked).await.unwrap();
         let mut client = client(&server).await;
@@ -199,6 +204,8 @@ fn requests_that_arrive_in_time_have_the_full_limit_each() {
 
 #[test]
 fn peer_that_takes_nothing_ends_in_a_write_timeout() {
+    // The kernel's clock has a part in this one: its windows open when it likes.
+    const LIMIT: Duration = Duration::from_secs(1);
     async fn flood(connection: Connection) -> io::Result<()> {
         let block = vec![0; 256 * 1024];
         loop {
@@ -213,8 +220,8 @@ fn peer_that_takes_nothing_ends_in_a_write_timeout() {
         // One that takes a little now and then is no case for the limit.
         let mut buf = vec![0; 512 * 1024];
         let begun = Instant::now();
-        while begun.elapsed() < 4 * LIMIT {
-            sleep(LIMIT / 4).await;
+        while begun.elapsed() < 2 * LIMIT {
+            sleep(LIMIT / 20).await;
             slow.read_exact(&mut buf).await.unwrap();
         }
         let counts = until(&server, |counts| counts.failed > 0).await;

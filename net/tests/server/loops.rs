@@ -5,7 +5,6 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{self, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use oneloop_net::AcceptPolicy;
@@ -14,23 +13,31 @@ use oneloop_net::server::{Connection, OverloadPolicy, Server, ServerHandle};
 use oneloop_runtime::runtime::Handle;
 use oneloop_runtime::task::spawn_blocking;
 use oneloop_runtime::time::timeout;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::support::{ANY_PORT, DEADLINE, ask, client, echo_lines, loops, run, run_on, until};
 
-const BLOCKED: Duration = Duration::from_secs(2);
+/// What a client may wait longer than ten times what it would without a blocked loop.
 const ANSWERED: Duration = Duration::from_millis(500);
 
-/// Answers each byte with the number of its loop; `b'b'` is answered first and blocks the loop then.
+/// Answers each byte with the number of its loop; `b'b'` is answered first and blocks the loop then
+/// until another byte comes.
 async fn tell_loop(connection: Connection) -> io::Result<()> {
     let number = u8::try_from(Handle::current_loop().unwrap()).unwrap();
     let mut order = [0];
     while connection.read(&mut order).await? > 0 {
         connection.write_all(&[number]).await?;
         if order == [b'b'] {
-            thread::sleep(BLOCKED);
+            block_until_readable(&connection);
         }
     }
     Ok(())
+}
+
+/// Blocks the loop until the client sends something or goes away.
+fn block_until_readable(connection: &Connection) {
+    let mut polled = [PollFd::new(connection.get_ref(), PollFlags::IN)];
+    poll(&mut polled, None).unwrap();
 }
 
 /// A new client that asks once: it, and the loop that answered.
@@ -43,24 +50,33 @@ fn ask_loop(address: SocketAddr, order: u8) -> (net::TcpStream, u8) {
     (client, answer[0])
 }
 
+/// 200 new clients that stay until all have asked: the loops that answered, and the longest wait.
+fn ask_often(address: SocketAddr) -> (Vec<u8>, Duration) {
+    let (mut clients, mut longest) = (Vec::new(), Duration::ZERO);
+    for _ in 0..200 {
+        let begun = Instant::now();
+        clients.push(ask_loop(address, b'?'));
+        longest = longest.max(begun.elapsed());
+    }
+    (clients.into_iter().map(|(_, by)| by).collect(), longest)
+}
+
 /// Blocks the loop of one client and has 200 others connect and ask meanwhile.
 async fn assert_others_are_answered(server: &ServerHandle) {
     let address = server.local_addr();
     let others = move || {
-        let (_blocker, blocked) = ask_loop(address, b'b');
-        let since = Instant::now();
-        let mut clients = Vec::new();
-        for number in 0..200 {
-            let begun = Instant::now();
-            let (client, answered_by) = ask_loop(address, b'?');
-            let time = begun.elapsed();
-            assert!(time < ANSWERED, "client {number} waited {time:?}");
-            // Else it would prove nothing.
-            if since.elapsed() < BLOCKED / 2 {
-                assert_ne!(answered_by, blocked, "client {number}");
-            }
-            clients.push(client);
-        }
+        let (_, usual) = ask_often(address);
+        let (blocker, blocked) = ask_loop(address, b'b');
+        let (answered_by, longest) = ask_often(address);
+        assert!(
+            !answered_by.contains(&blocked),
+            "{blocked}: {answered_by:?}"
+        );
+        assert!(
+            longest < ANSWERED + 10 * usual,
+            "{longest:?}, not {usual:?}"
+        );
+        drop(blocker);
     };
     spawn_blocking(others).await.unwrap();
 }
@@ -189,12 +205,12 @@ fn policies_know_the_loops_that_wait_for_a_place() {
 
 #[test]
 fn what_waits_for_another_loop_at_a_drain_is_served() {
-    /// Answers lines; "wait" blocks the loop for a while.
+    /// Answers lines; "wait" blocks the loop until more comes.
     async fn lines(connection: Connection) -> io::Result<()> {
         while let Some(line) = crate::support::read_line(&connection).await? {
             connection.write_all(&line).await?;
             if line == b"wait\n" {
-                thread::sleep(BLOCKED / 2);
+                block_until_readable(&connection);
             }
         }
         Ok(())
@@ -218,6 +234,9 @@ fn what_waits_for_another_loop_at_a_drain_is_served() {
         }
         let drain = server.drain(DEADLINE / 2);
         let answered = async {
+            // Now the drain has begun.
+            blocker.write_all(b"over\n").await.unwrap();
+            blocker.read_exact(&mut [0; 5]).await.unwrap();
             for client in &mut waiting {
                 crate::support::assert_answered(client).await;
             }

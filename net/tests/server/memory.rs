@@ -4,11 +4,15 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use oneloop_net::TcpStream;
-use oneloop_net::server::{Connection, OverloadPolicy, Server, ServerBuilder, ServerHandle};
+use oneloop_net::server::{
+    Connection, ConnectionInfo, OverloadPolicy, Server, ServerBuilder, ServerHandle,
+};
+use oneloop_runtime::task::yield_now;
 use oneloop_runtime::time::{sleep, timeout};
 
 use crate::support::{
-    ANY_PORT, ask, assert_answered, assert_closed, client, read_line, run, run_on_one, until,
+    ANY_PORT, ask, assert_answered, assert_closed, client, read_line, run, run_on_one, run_paused,
+    until,
 };
 
 const WHILE: Duration = Duration::from_millis(100);
@@ -41,7 +45,11 @@ fn at_the_cap_new_requests_and_connections_wait() {
         let mut waiting = client(&server).await;
         waiting.write_all(b"ping\n").await.unwrap();
         until(&server, |counts| counts.accepted == 3 && counts.idle == 1).await;
-        sleep(WHILE / 2).await;
+        // It has read its request as the holder has, and waits for the memory.
+        let has_read = |it: &&ConnectionInfo| it.bytes_in == 5;
+        while server.connections().await.iter().filter(has_read).count() < 2 {
+            yield_now().await;
+        }
 
         earlier.write_all(b"ping\n").await.unwrap();
         let mut answer = [0; 5];
@@ -224,7 +232,7 @@ fn request_that_waits_for_memory_is_not_shed() {
 
 #[test]
 fn request_that_waits_for_memory_does_not_run_into_the_idle_timeout() {
-    run_on_one(async {
+    run_paused(async {
         let builder = Server::builder().idle_timeout(2 * WHILE);
         let (server, [mut holder, mut waiting, mut unread]) = at_the_cap(builder).await;
         unread.write_all(b"ping\n").await.unwrap();

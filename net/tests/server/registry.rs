@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use oneloop_net::server::{Connection, ConnectionState, OverloadPolicy, Server};
@@ -138,14 +140,22 @@ fn futures_of_handlers_need_not_be_send_and_errors_are_counted() {
 
 #[test]
 fn connection_counts_until_its_handler_has_ended() {
-    async fn lingering(connection: Connection) {
-        drop(connection);
-        oneloop_runtime::time::sleep(Duration::from_millis(200)).await;
-    }
     run(async {
+        let seen = Arc::new(AtomicBool::new(false));
+        let is_seen = Arc::clone(&seen);
+        let lingering = move |connection: Connection| {
+            let is_seen = Arc::clone(&is_seen);
+            async move {
+                drop(connection);
+                while !is_seen.load(SeqCst) {
+                    oneloop_runtime::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
         let server = Server::builder().serve(ANY_PORT, lingering).await.unwrap();
         assert_closed(&mut client(&server).await).await;
         assert_eq!(server.counts().connections, 1);
+        seen.store(true, SeqCst);
         until(&server, |counts| counts.connections == 0).await;
     });
 }

@@ -29,6 +29,13 @@ pub(crate) fn run_on_one<F: Future>(test: F) -> F::Output {
     run_on(&runtime, test)
 }
 
+/// Runs a test on the only loop there is, whose clock jumps to the next deadline when nothing else
+/// is left to do. What one end of a connection has sent is at the other end before that.
+pub(crate) fn run_paused<F: Future>(test: F) -> F::Output {
+    let mut builder = Builder::new_current_thread();
+    run_on(&builder.start_paused(true).build().unwrap(), test)
+}
+
 /// A runtime of so many loops besides the calling thread's.
 pub(crate) fn loops(count: usize) -> Runtime {
     Builder::new_multi_thread()
@@ -91,9 +98,12 @@ pub(crate) async fn read_line(connection: &Connection) -> io::Result<Option<Vec<
     Ok(Some(line))
 }
 
-/// A client that has sent nothing.
+/// A client that has sent nothing. The kernel holds back nothing of what it sends: a clock that
+/// jumps would not wait for that.
 pub(crate) async fn client(server: &ServerHandle) -> TcpStream {
-    TcpStream::connect(server.local_addr()).await.unwrap()
+    let client = TcpStream::connect(server.local_addr()).await.unwrap();
+    client.set_nodelay(true).unwrap();
+    client
 }
 
 /// Sends a line and reads it back.
