@@ -148,15 +148,20 @@ fn a_child_outlives_its_runtime_and_is_reaped_by_the_next() {
 fn a_wait_can_be_given_up_and_taken_up() {
     within_deadline(|| {
         two_loops().block_on(async {
-            let mut child = shell("sleep 0.1").spawn().unwrap();
+            let mut child = shell("read line").stdin(Stdio::piped()).spawn().unwrap();
+            // A wait closes what is still there of the child's input.
+            let stdin = child.stdin.take().unwrap();
             let early = time::timeout(Duration::from_millis(10), child.wait()).await;
             assert!(early.is_err());
             assert!(child.try_wait().unwrap().is_none());
+            drop(stdin);
             assert!(
                 task::spawn(async move { child.wait().await.unwrap() })
                     .await
                     .unwrap()
-                    .success()
+                    .code()
+                    == Some(1),
+                "its input ended without a line"
             );
         });
     });

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{self, Ipv4Addr};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -21,9 +22,16 @@ pub(crate) async fn with_std_peer() -> (TcpStream, net::TcpStream) {
     (stream, peer)
 }
 
-/// Writes `bytes` in random pieces from a thread of its own, then ends the stream.
-fn write_in_pieces(mut peer: net::TcpStream, bytes: Vec<u8>, len_max: usize) {
+/// Writes `bytes` in random pieces from a thread of its own, then ends the stream. Before some it
+/// waits until it is told to go on. The number of those waits.
+fn write_in_pieces(
+    mut peer: net::TcpStream,
+    bytes: Vec<u8>,
+    len_max: usize,
+    told: mpsc::Receiver<()>,
+) -> thread::JoinHandle<usize> {
     thread::spawn(move || {
+        let mut waits = 0;
         let mut random = Random::new(7);
         let mut rest = &bytes[..];
         while !rest.is_empty() {
@@ -31,10 +39,12 @@ fn write_in_pieces(mut peer: net::TcpStream, bytes: Vec<u8>, len_max: usize) {
             peer.write_all(piece).unwrap();
             rest = more;
             if random.below(8) == 0 {
-                thread::sleep(Duration::from_micros(100));
+                told.recv().unwrap();
+                waits += 1;
             }
         }
-    });
+        waits
+    })
 }
 
 #[test]
@@ -54,7 +64,9 @@ fn frames_arrive_whole_though_reads_are_dropped() {
             bytes.extend_from_slice(&u32::try_from(frame.len()).unwrap().to_be_bytes());
             bytes.extend_from_slice(frame);
         }
-        write_in_pieces(peer, bytes, 20_000);
+        // When a read that waited was dropped.
+        let (tell, told) = mpsc::channel();
+        let writer = write_in_pieces(peer, bytes, 20_000, told);
         let (read, _write) = stream.into_split();
         let mut reader = FrameReader::new(read);
         let mut received = 0;
@@ -62,7 +74,12 @@ fn frames_arrive_whole_though_reads_are_dropped() {
         for times in (0..6).cycle() {
             let read = reader.read_length_delimited(LengthPrefix::U32_BE, 200_000);
             match poll_and_drop(times, read).await {
-                None => dropped += 1,
+                None if times > 0 => {
+                    dropped += 1;
+                    // It may have written all by now.
+                    let _ = tell.send(());
+                }
+                None => {}
                 Some(Ok(None)) => break,
                 Some(frame) => {
                     assert!(
@@ -74,7 +91,11 @@ fn frames_arrive_whole_though_reads_are_dropped() {
             }
         }
         assert_eq!(received, frames.len());
-        assert!(dropped > 20, "only {dropped} reads were dropped");
+        let waits = writer.join().unwrap();
+        assert!(
+            waits > 20 && dropped >= waits,
+            "{dropped} reads were dropped, {waits} waits"
+        );
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use oneloop_net::{Coalesced, TcpStream, UnixStream};
@@ -9,8 +10,8 @@ use oneloop_runtime::task::{block_in_place, spawn, yield_now};
 use oneloop_runtime::time::timeout;
 
 use crate::support::{
-    Watchdog, narrow_with_std_peer, pattern, poll_and_drop, read_slowly, run, two_loops,
-    with_std_peer,
+    Watchdog, narrow_with_std_peer, pattern, poll_and_drop, read_slowly, read_when_told, run,
+    two_loops, with_std_peer,
 };
 
 #[test]
@@ -121,24 +122,33 @@ fn a_flush_that_is_dropped_takes_no_bytes_with_it() {
 fn writes_and_flushes_dropped_at_any_await_lose_and_double_nothing() {
     run(async {
         let (stream, peer) = narrow_with_std_peer().await;
-        let reader = read_slowly(peer);
+        // Reads on when a write or flush that waited was dropped.
+        let (tell, told) = mpsc::channel();
+        let reader = read_when_told(peer, told);
         let mut stream = Coalesced::with_bytes_max(stream, 3000);
         let sent = pattern(200_000);
         let (mut rest, mut dropped) = (&sent[..], 0);
         for times in (0..=32).cycle() {
             let piece = &rest[..rest.len().min(700)];
             match poll_and_drop(times, stream.write(piece)).await {
-                None => dropped += 1,
+                None if times > 0 => {
+                    dropped += 1;
+                    tell.send(()).unwrap();
+                }
+                None => {}
                 Some(count) => rest = &rest[count.unwrap()..],
             }
-            if poll_and_drop(times % 3, stream.flush()).await.is_none() {
+            let flushed = poll_and_drop(times % 3, stream.flush()).await;
+            if flushed.is_none() && times % 3 > 0 {
                 dropped += 1;
+                tell.send(()).unwrap();
             }
             if rest.is_empty() {
                 break;
             }
         }
         assert!(dropped > 10, "only {dropped} were dropped");
+        drop(tell);
         stream.shutdown().await.unwrap();
         assert!(reader.join().unwrap() == sent);
     });

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::mpsc;
 
 use oneloop_net::UnixStream;
 use oneloop_net::zero_copy::read_ahead;
@@ -11,8 +12,8 @@ use oneloop_runtime::task::{spawn, yield_now};
 
 use crate::raw::restore_default_sigpipe;
 use crate::support::{
-    in_own_process, narrow_with_std_peer, pair, pattern, poll_and_drop, read_slowly, run,
-    with_std_peer,
+    in_own_process, narrow_with_std_peer, pair, pattern, poll_and_drop, read_slowly,
+    read_when_told, run, with_std_peer,
 };
 
 /// A file of one test, removed at its end.
@@ -144,7 +145,9 @@ fn dropped_at_any_await_it_goes_on_from_what_it_sent() {
         let on_disk = TestFile::with(&bytes);
         let file = on_disk.open();
         let (mut stream, peer) = narrow_with_std_peer().await;
-        let reader = read_slowly(peer);
+        // Reads on when one that waited was dropped.
+        let (tell, told) = mpsc::channel();
+        let reader = read_when_told(peer, told);
         let (mut offset, mut dropped) = (0, 0);
         for times in (0..=32).cycle() {
             let left = bytes.len() as u64 - offset;
@@ -152,7 +155,11 @@ fn dropped_at_any_await_it_goes_on_from_what_it_sent() {
             let outcome = poll_and_drop(times, &mut sending).await;
             offset += sending.sent();
             match outcome {
-                None => dropped += 1,
+                None if times > 0 => {
+                    dropped += 1;
+                    tell.send(()).unwrap();
+                }
+                None => {}
                 Some(sent) => {
                     assert_eq!(sent.unwrap(), left);
                     break;
@@ -160,7 +167,7 @@ fn dropped_at_any_await_it_goes_on_from_what_it_sent() {
             }
         }
         assert!(dropped > 10, "only {dropped} were dropped");
-        drop(stream);
+        drop((stream, tell));
         assert!(reader.join().unwrap() == bytes);
     });
 }

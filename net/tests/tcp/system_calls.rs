@@ -76,7 +76,8 @@ fn check_calls_of_echo(name: &str) {
     // The first receive that finds nothing registers the stream; no other finds nothing.
     assert!((MESSAGES..=MESSAGES + 1).contains(&receives), "{text}");
     assert_eq!(sends, MESSAGES, "{text}");
-    assert!(waits <= MESSAGES, "{text}");
+    // One for each, and the first after the registration may tell of nothing but room to write.
+    assert!(waits <= receives, "{text}");
     assert!(others <= 1, "{text}\n{}", calls.join("\n"));
     let _ = writeln!(std::io::stderr(), "{MESSAGES} messages: {text}");
 }
