@@ -25,25 +25,30 @@ async fn both_kinds() -> [Listeners; 2] {
 
 #[test]
 fn stop_serves_what_is_in_the_kernels_queue_first() {
-    for count in [1, 2, 4] {
-        let runtime = loops(count);
-        run_on(&runtime, async {
-            for listeners in both_kinds().await {
-                let address = listeners.local_addr().unwrap();
-                let connect = |_| net::TcpStream::connect(address).unwrap();
-                let mut clients: Vec<_> = (0..100).map(connect).collect();
-                let serving = listeners.serve(tell_loop).unwrap();
-                let stopper = serving.stopper();
-                serving.stop();
-                serving.join().await.unwrap();
-                let refused = net::TcpStream::connect(address).unwrap_err();
-                assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-                let served: u64 = stopper.counts().iter().map(|it| it.served).sum();
-                assert_eq!(served, 100);
-                spawn_blocking(move || ask_all(&mut clients)).await.unwrap();
+    in_own_process(
+        "stopping::stop_serves_what_is_in_the_kernels_queue_first",
+        || {
+            for count in [1, 2, 4] {
+                let runtime = loops(count);
+                run_on(&runtime, async {
+                    for listeners in both_kinds().await {
+                        let address = listeners.local_addr().unwrap();
+                        let connect = |_| net::TcpStream::connect(address).unwrap();
+                        let mut clients: Vec<_> = (0..100).map(connect).collect();
+                        let serving = listeners.serve(tell_loop).unwrap();
+                        let stopper = serving.stopper();
+                        serving.stop();
+                        serving.join().await.unwrap();
+                        let refused = net::TcpStream::connect(address).unwrap_err();
+                        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+                        let served: u64 = stopper.counts().iter().map(|it| it.served).sum();
+                        assert_eq!(served, 100);
+                        spawn_blocking(move || ask_all(&mut clients)).await.unwrap();
+                    }
+                });
             }
-        });
-    }
+        },
+    );
 }
 
 #[test]

@@ -38,16 +38,21 @@ async fn slow_server(time: Duration) -> ServerHandle {
 
 #[test]
 fn server_without_connections_is_drained_at_once() {
-    run(async {
-        let server = Server::builder().serve(ANY_PORT, echo_lines).await.unwrap();
-        let address = server.local_addr();
-        let report = server.drain(LONG).await;
-        assert!(report.is_clean() && report.duration < LONG / 2);
-        assert_eq!((report.idle, report.finished, report.cut), (0, 0, 0));
-        let refused = TcpStream::connect(address).await.unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(server.listeners().unwrap().is_empty());
-    });
+    in_own_process(
+        "drain::server_without_connections_is_drained_at_once",
+        || {
+            run(async {
+                let server = Server::builder().serve(ANY_PORT, echo_lines).await.unwrap();
+                let address = server.local_addr();
+                let report = server.drain(LONG).await;
+                assert!(report.is_clean() && report.duration < LONG / 2);
+                assert_eq!((report.idle, report.finished, report.cut), (0, 0, 0));
+                let refused = TcpStream::connect(address).await.unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+                assert!(server.listeners().unwrap().is_empty());
+            });
+        },
+    );
 }
 
 #[test]

@@ -288,56 +288,61 @@ fn listeners_arrive_as_they_were() {
 
 #[test]
 fn malformed_messages_are_errors_and_leak_nothing() {
-    /// Sends bytes together with descriptors.
-    fn send(stream: &UnixStream, bytes: &[u8], descriptors: &[&dyn AsFd]) {
-        let descriptors: Vec<_> = descriptors.iter().map(|it| it.as_fd()).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() {
-            assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
-        }
-        let slices = [IoSlice::new(bytes)];
-        rustix::net::sendmsg(stream, &slices, &mut control, SendFlags::empty()).unwrap();
-    }
-    async fn received(bytes: &[u8], descriptors: &[&dyn AsFd]) -> io::ErrorKind {
-        let (near, far) = UnixStream::pair().unwrap();
-        send(&near, bytes, descriptors);
-        drop(near);
-        receive_listeners(&far).await.unwrap_err().kind()
-    }
-    run(async {
-        let listener = net::TcpListener::bind(ANY_PORT).unwrap();
-        let address = listener.local_addr().unwrap();
-        let stream = net::TcpStream::connect(address).unwrap();
-        let one = b"oneloop-listen\x01\0";
-        let invalid = io::ErrorKind::InvalidData;
-        assert_eq!(received(one, &[]).await, invalid);
-        assert_eq!(received(one, &[&listener, &listener]).await, invalid);
-        assert_eq!(
-            received(b"another-format\x01\0", &[&listener]).await,
-            invalid
-        );
-        assert_eq!(received(b"oneloop-listen\0\0", &[]).await, invalid);
-        assert_eq!(received(one, &[&stream]).await, invalid);
-        assert_eq!(received(one, &[&io::stderr()]).await, invalid);
-        // More than the limit, up to what the kernel passes, whatever number is announced: the
-        // control message is cut off, or has a little room to spare.
-        for count in LISTENERS_MAX + 1..=253 {
-            let many: Vec<&dyn AsFd> = vec![&listener; count];
-            for announced in LISTENERS_MAX..=count {
-                let mut header = *one;
-                header[14] = u8::try_from(announced).unwrap();
-                assert_eq!(received(&header, &many).await, invalid);
+    in_own_process(
+        "handover::malformed_messages_are_errors_and_leak_nothing",
+        || {
+            /// Sends bytes together with descriptors.
+            fn send(stream: &UnixStream, bytes: &[u8], descriptors: &[&dyn AsFd]) {
+                let descriptors: Vec<_> = descriptors.iter().map(|it| it.as_fd()).collect();
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                if !descriptors.is_empty() {
+                    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+                }
+                let slices = [IoSlice::new(bytes)];
+                rustix::net::sendmsg(stream, &slices, &mut control, SendFlags::empty()).unwrap();
             }
-        }
-        let eof = io::ErrorKind::UnexpectedEof;
-        assert_eq!(received(&one[..7], &[&listener]).await, eof);
-        assert_eq!(received(&[], &[]).await, eof);
-        // If a copy had been kept, the port would still be open.
-        drop((listener, stream));
-        let refused = net::TcpStream::connect(address).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-    });
+            async fn received(bytes: &[u8], descriptors: &[&dyn AsFd]) -> io::ErrorKind {
+                let (near, far) = UnixStream::pair().unwrap();
+                send(&near, bytes, descriptors);
+                drop(near);
+                receive_listeners(&far).await.unwrap_err().kind()
+            }
+            run(async {
+                let listener = net::TcpListener::bind(ANY_PORT).unwrap();
+                let address = listener.local_addr().unwrap();
+                let stream = net::TcpStream::connect(address).unwrap();
+                let one = b"oneloop-listen\x01\0";
+                let invalid = io::ErrorKind::InvalidData;
+                assert_eq!(received(one, &[]).await, invalid);
+                assert_eq!(received(one, &[&listener, &listener]).await, invalid);
+                assert_eq!(
+                    received(b"another-format\x01\0", &[&listener]).await,
+                    invalid
+                );
+                assert_eq!(received(b"oneloop-listen\0\0", &[]).await, invalid);
+                assert_eq!(received(one, &[&stream]).await, invalid);
+                assert_eq!(received(one, &[&io::stderr()]).await, invalid);
+                // More than the limit, up to what the kernel passes, whatever number is announced: the
+                // control message is cut off, or has a little room to spare.
+                for count in LISTENERS_MAX + 1..=253 {
+                    let many: Vec<&dyn AsFd> = vec![&listener; count];
+                    for announced in LISTENERS_MAX..=count {
+                        let mut header = *one;
+                        header[14] = u8::try_from(announced).unwrap();
+                        assert_eq!(received(&header, &many).await, invalid);
+                    }
+                }
+                let eof = io::ErrorKind::UnexpectedEof;
+                assert_eq!(received(&one[..7], &[&listener]).await, eof);
+                assert_eq!(received(&[], &[]).await, eof);
+                // If a copy had been kept, the port would still be open.
+                drop((listener, stream));
+                let refused = net::TcpStream::connect(address).unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+            });
+        },
+    );
 }
 
 #[test]

@@ -147,8 +147,9 @@ pub(crate) async fn until(server: &ServerHandle, reached: impl Fn(&Counts) -> bo
     }
 }
 
-/// Runs a test alone in a process of its own: for limits and counts of descriptors. `name` is the
-/// test's full name.
+/// Runs a test alone in a process of its own: for limits and counts of descriptors, and where a port
+/// must be free at once: beside it, a process that another test starts has a copy of every socket
+/// for a moment. `name` is the test's full name.
 pub(crate) fn in_own_process(name: &str, test: impl FnOnce()) {
     if std::env::var_os(OWN_PROCESS).is_some() {
         let _watchdog = Watchdog::new();

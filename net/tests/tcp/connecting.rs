@@ -147,17 +147,19 @@ fn ipv6_works_where_the_machine_has_it() {
 
 #[test]
 fn connection_to_itself_is_refused() {
-    run(async {
-        // In the range that the kernel gives out, and free a moment ago.
-        let probe = net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = probe.local_addr().unwrap();
-        drop(probe);
-        let socket = TcpSocket::new_v4().unwrap();
-        if !choose_port(&socket, address.port()) {
-            return;
-        }
-        let error = socket.connect(address).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    in_own_process("connecting::connection_to_itself_is_refused", || {
+        run(async {
+            // In the range that the kernel gives out, and free a moment ago.
+            let probe = net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = probe.local_addr().unwrap();
+            drop(probe);
+            let socket = TcpSocket::new_v4().unwrap();
+            if !choose_port(&socket, address.port()) {
+                return;
+            }
+            let error = socket.connect(address).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        });
     });
 }
 

@@ -28,33 +28,40 @@ fn port_that_the_system_chose_is_told() {
 
 #[test]
 fn bound_address_is_in_use() {
-    run(async {
-        let first = listener().await;
-        let address = first.local_addr().unwrap();
-        let error = TcpListener::bind(address).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AddrInUse);
-        // Of several addresses the first that is free is taken.
-        let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let other = TcpListener::bind(&[address, free][..]).await.unwrap();
-        assert_ne!(other.local_addr().unwrap(), address);
-        drop(first);
-        TcpListener::bind(address).await.unwrap();
+    in_own_process("listening::bound_address_is_in_use", || {
+        run(async {
+            let first = listener().await;
+            let address = first.local_addr().unwrap();
+            let error = TcpListener::bind(address).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddrInUse);
+            // Of several addresses the first that is free is taken.
+            let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
+            let other = TcpListener::bind(&[address, free][..]).await.unwrap();
+            assert_ne!(other.local_addr().unwrap(), address);
+            drop(first);
+            TcpListener::bind(address).await.unwrap();
+        });
     });
 }
 
 #[test]
 fn address_can_be_bound_again_after_connections() {
-    run(async {
-        let first = listener().await;
-        let address = first.local_addr().unwrap();
-        let mut near = TcpStream::connect(address).await.unwrap();
-        let (far, _) = first.accept().await.unwrap();
-        // The server closes first: its side waits out the connection.
-        drop(far);
-        assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
-        drop((near, first));
-        TcpListener::bind(address).await.unwrap();
-    });
+    in_own_process(
+        "listening::address_can_be_bound_again_after_connections",
+        || {
+            run(async {
+                let first = listener().await;
+                let address = first.local_addr().unwrap();
+                let mut near = TcpStream::connect(address).await.unwrap();
+                let (far, _) = first.accept().await.unwrap();
+                // The server closes first: its side waits out the connection.
+                drop(far);
+                assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+                drop((near, first));
+                TcpListener::bind(address).await.unwrap();
+            });
+        },
+    );
 }
 
 #[test]
@@ -79,22 +86,21 @@ fn burst_of_a_thousand_connections_is_served() {
     run(async {
         let listener = listener().await;
         let address = listener.local_addr().unwrap();
+        // All of them wait in the kernel's queue before the first is accepted.
+        let mut streams: Vec<_> = (0..1000_u32)
+            .map(|number| {
+                let mut stream = net::TcpStream::connect(address).unwrap();
+                stream.write_all(&number.to_be_bytes()).unwrap();
+                stream
+            })
+            .collect();
         let clients = thread::spawn(move || {
-            let mut streams: Vec<_> = (0..1000_u32)
-                .map(|number| {
-                    let mut stream = net::TcpStream::connect(address).unwrap();
-                    stream.write_all(&number.to_be_bytes()).unwrap();
-                    stream
-                })
-                .collect();
             for (number, stream) in streams.iter_mut().enumerate() {
                 let mut back = [0; 4];
                 stream.read_exact(&mut back).unwrap();
                 assert_eq!(u32::from_be_bytes(back) as usize, number);
             }
         });
-        // All of them wait in the kernel's queue before the first is accepted.
-        sleep(Duration::from_millis(200)).await;
         let mut served = Vec::new();
         for _ in 0..1000 {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -216,17 +222,22 @@ fn one_listener_per_loop_on_one_port() {
 
 #[test]
 fn listener_dropped_while_accept_is_pending_frees_its_port() {
-    run(async {
-        let listener = listener().await;
-        let address = listener.local_addr().unwrap();
-        let task = spawn(async move { listener.accept().await.map(drop) });
-        sleep(Duration::from_millis(20)).await;
-        task.abort();
-        assert!(task.await.unwrap_err().is_cancelled());
-        let error = TcpStream::connect(address).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        TcpListener::bind(address).await.unwrap();
-    });
+    in_own_process(
+        "listening::listener_dropped_while_accept_is_pending_frees_its_port",
+        || {
+            run(async {
+                let listener = listener().await;
+                let address = listener.local_addr().unwrap();
+                let task = spawn(async move { listener.accept().await.map(drop) });
+                sleep(Duration::from_millis(20)).await;
+                task.abort();
+                assert!(task.await.unwrap_err().is_cancelled());
+                let error = TcpStream::connect(address).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+                TcpListener::bind(address).await.unwrap();
+            });
+        },
+    );
 }
 
 #[test]

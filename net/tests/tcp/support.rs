@@ -170,7 +170,9 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Runs a test alone in a process of its own: for limits, signals and counts of descriptors.
+/// Runs a test alone in a process of its own: for limits, signals and counts of descriptors, and
+/// where a port must be free at once: beside it, a process that another test starts has a copy of
+/// every socket for a moment.
 /// `name` is the test's full name.
 pub(crate) fn in_own_process(name: &str, test: impl FnOnce()) {
     if own_process() {
