@@ -38,8 +38,8 @@ use crate::TcpStream;
 /// that wants to take leave waits for [`draining`](Self::draining) beside its read.
 pub struct Connection {
     /// The only strong reference but for a moment: the link has a weak one.
-    stream: Rc<TcpStream>,
-    link: Rc<Link>,
+    pub(super) stream: Rc<TcpStream>,
+    pub(super) link: Rc<Link>,
     /// The turn of a read that waits because of the memory cap.
     turn: Cell<Option<Box<Take>>>,
 }
@@ -245,7 +245,7 @@ impl Connection {
         self.stream.poll_shutdown(cx)
     }
 
-    fn poll_reading<R>(
+    pub(super) fn poll_reading<R>(
         &self,
         cx: &mut Context<'_>,
         read: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<R>>,

@@ -34,6 +34,7 @@ mod guards;
 mod handle;
 mod handover;
 mod inherited;
+mod leases;
 mod link;
 mod primitive;
 mod registry;

@@ -166,7 +166,7 @@ macro_rules! leases {
                 })
             }
 
-            fn poll_lease(
+            pub(crate) fn poll_lease(
                 &self,
                 cx: &mut Context<'_>,
                 memory: &mut Option<Acquire>,

@@ -182,6 +182,57 @@ fn use_keeps_a_connection_from_being_reaped() {
 }
 
 #[test]
+fn connection_is_not_used_beyond_its_lifetime() {
+    const LIFETIME: Duration = Duration::from_secs(10);
+    paused(async {
+        let (pool, listener) = pool_with(|it| it.max_lifetime(LIFETIME).max_connections(2));
+        let first = put_back(pool.get().await.unwrap());
+        let (mut peer, _) = listener.accept().unwrap();
+        // Use does not make it younger.
+        for _ in 0..3 {
+            sleep(Duration::from_secs(3)).await;
+            assert_eq!(put_back(pool.get().await.unwrap()), first);
+        }
+        assert_eq!((pool.stats().idle, pool.stats().reaped), (1, 0));
+        sleep(Duration::from_secs(1)).await;
+        yield_now().await;
+        assert_eq!((pool.stats().idle, pool.stats().reaped), (0, 1));
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0, "closed when it is over");
+
+        // One in use is not cut, and goes no further: who waits makes another.
+        let (kept, other) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+        let mut waiting = pin!(pool.get());
+        assert!(poll_once(waiting.as_mut()).await.is_pending());
+        sleep(2 * LIFETIME).await;
+        let kept = put_back(kept);
+        let fresh = waiting.await.unwrap();
+        assert!(!fresh.is_reused() && port(&fresh) != kept);
+        put_back(other);
+        let stats = pool.stats();
+        assert_eq!((stats.idle, stats.in_use, stats.reaped), (0, 1, 3));
+    });
+}
+
+#[test]
+fn older_connection_that_comes_back_later_is_closed_first() {
+    paused(async {
+        let limits = |it: PoolBuilder| it.max_lifetime(Duration::from_secs(10));
+        let (pool, _listener) = pool_with(limits);
+        let old = pool.get().await.unwrap();
+        sleep(Duration::from_secs(5)).await;
+        // The reaper waits for the younger one, which is idle.
+        put_back(pool.get().await.unwrap());
+        sleep(Duration::from_secs(4)).await;
+        put_back(old);
+        assert_eq!((pool.stats().idle, pool.stats().reaped), (2, 0));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!((pool.stats().idle, pool.stats().reaped), (1, 1));
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!((pool.stats().idle, pool.stats().reaped), (0, 2));
+    });
+}
+
+#[test]
 fn idle_connections_are_limited_and_the_oldest_goes() {
     run(async {
         let (pool, _listener) = pool_with(|builder| builder.max_idle(2));

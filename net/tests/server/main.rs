@@ -5,6 +5,7 @@
 
 mod drain;
 mod handover;
+mod leases;
 mod limits;
 mod loops;
 mod memory;

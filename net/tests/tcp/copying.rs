@@ -1,7 +1,9 @@
 //! Copies from stream to stream: all bytes, both ways, ends as ends, and nothing held while idle.
 
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net;
+use std::os::fd::AsRawFd as _;
 use std::pin::pin;
 use std::thread;
 use std::time::Duration;
@@ -329,10 +331,15 @@ fn without_a_descriptor_for_a_pipe_the_bytes_go_through() {
                 let ends = pipe_ends();
                 let limit = rustix::process::Resource::Nofile;
                 let before = rustix::process::getrlimit(limit);
-                let mut none = before;
-                none.current = Some(0);
-                rustix::process::setrlimit(limit, none).unwrap();
-                assert!(a.try_clone().is_err());
+                // The next two numbers that are free: one is left, and a pipe needs both.
+                let next = [0, 1].map(|_| File::open("/dev/null").unwrap());
+                let mut one = before;
+                one.current = Some(u64::try_from(next[1].as_raw_fd()).unwrap());
+                drop(next);
+                rustix::process::setrlimit(limit, one).unwrap();
+                let clones = [a.try_clone(), a.try_clone()];
+                assert!(clones[0].is_ok() && clones[1].is_err());
+                drop(clones);
                 let sent = pattern(100_000);
                 let mut received = vec![0; sent.len()];
                 thread::scope(|scope| {
@@ -340,8 +347,8 @@ fn without_a_descriptor_for_a_pipe_the_bytes_go_through() {
                     b.read_exact(&mut received).unwrap();
                 });
                 assert!(received == sent);
-                rustix::process::setrlimit(limit, before).unwrap();
                 assert_eq!(pipe_ends(), ends);
+                rustix::process::setrlimit(limit, before).unwrap();
                 drop((a, b));
                 relay.await.unwrap().unwrap();
             });

@@ -54,9 +54,10 @@ impl Pool {
         let settings = &self.handles.shared.settings;
         let (slot, mut idle) = self.take().await?;
         while let Some(found) = idle {
+            let made = found.made;
             if let Some(stream) = check(found, settings).await {
                 count(&slot, |counts| counts.reused += 1);
-                return Ok(PooledStream::new(stream, slot, true));
+                return Ok(PooledStream::new(stream, slot, made, true));
             }
             count(&slot, |counts| counts.broken += 1);
             idle = slot
@@ -66,7 +67,7 @@ impl Pool {
         }
         let stream = settings.connector.connect(&*settings.address).await?;
         count(&slot, |counts| counts.connected += 1);
-        Ok(PooledStream::new(stream, slot, false))
+        Ok(PooledStream::new(stream, slot, Instant::now(), false))
     }
 
     /// Waits for a slot of the loop that polls.
@@ -170,10 +171,11 @@ impl Drop for Place {
 
 /// The connection, if it works.
 async fn check(idle: Idle, settings: &Settings) -> Option<TcpStream> {
-    let Idle { stream, since } = idle;
-    if since.elapsed() >= settings.idle_timeout || !is_quiet(&stream) {
+    let end = settings.ages.end_of(&idle);
+    if end.is_some_and(|end| end <= Instant::now()) || !is_quiet(&idle.stream) {
         return None;
     }
+    let Idle { stream, since, .. } = idle;
     let Some(ping) = &settings.ping else {
         return Some(stream);
     };

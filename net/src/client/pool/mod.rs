@@ -46,10 +46,13 @@ use std::time::Duration;
 pub use state::PoolStats;
 pub use stream::PooledStream;
 
+use oneloop_runtime::time::Instant;
+
 use super::Connector;
 use crate::TcpStream;
 use crate::addr::ToSocketAddrs;
 use home::Home;
+use state::Idle;
 
 /// A pool of connections to one address, on each loop its own.
 ///
@@ -119,7 +122,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("Pool")
             .field("max_connections", &settings.max_connections)
             .field("max_idle", &settings.max_idle)
-            .field("idle_timeout", &settings.idle_timeout)
+            .field("ages", &settings.ages)
             .field("max_waiting", &settings.max_waiting)
             .finish_non_exhaustive()
     }
@@ -130,9 +133,29 @@ struct Settings {
     connector: Connector,
     max_connections: usize,
     max_idle: usize,
-    idle_timeout: Duration,
+    ages: Ages,
     max_waiting: usize,
     ping: Option<Ping>,
+}
+
+/// How old a connection may become.
+#[derive(Debug, Default, Clone, Copy)]
+struct Ages {
+    idle_timeout: Duration,
+    max_lifetime: Option<Duration>,
+}
+
+impl Ages {
+    /// When a connection is closed if nobody uses it. A limit that the clock cannot represent is
+    /// none.
+    fn end_of(self, idle: &Idle) -> Option<Instant> {
+        let end = idle.since.checked_add(self.idle_timeout);
+        end.into_iter().chain(self.end_of_life(idle)).min()
+    }
+
+    fn end_of_life(self, idle: &Idle) -> Option<Instant> {
+        idle.made.checked_add(self.max_lifetime?)
+    }
 }
 
 type Pinging = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
@@ -173,7 +196,17 @@ impl PoolBuilder {
     /// After what time an idle connection is closed. Default: 90 s. Make it shorter than the
     /// server's own limit.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.0.idle_timeout = limit;
+        self.0.ages.idle_timeout = limit;
+        self
+    }
+
+    /// After what time since it was made a connection is not used again. Default: no limit. For
+    /// addresses whose machines change, and for servers that limit it themselves.
+    ///
+    /// An idle connection is closed at that time, one in use when it comes back: an exchange is
+    /// never cut.
+    pub fn max_lifetime(mut self, limit: Duration) -> Self {
+        self.0.ages.max_lifetime = Some(limit);
         self
     }
 
@@ -232,7 +265,10 @@ impl Pool {
             connector: Connector::new().connect_timeout(CONNECT_TIMEOUT),
             max_connections: 64,
             max_idle: 16,
-            idle_timeout: Duration::from_secs(90),
+            ages: Ages {
+                idle_timeout: Duration::from_secs(90),
+                max_lifetime: None,
+            },
             max_waiting: 1024,
             ping: None,
         })

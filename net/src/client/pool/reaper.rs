@@ -1,11 +1,12 @@
-//! The local task of a loop's part of a pool: closes what is idle for too long, and hears what
-//! other threads have to tell.
+//! The local task of a loop's part of a pool: closes what is too old, and hears what other
+//! threads have to tell.
 //!
 //! Place: spawned by `home`; runs on the loop, and ends with it or with the pool.
 //!
 //! # Why it is so
-//! There is one timer for all idle connections, and it is not moved when one is used: a pool in
-//! steady use wakes its reaper once in an idle timeout.
+//! There is one timer for all idle connections, and it is not moved when one is used, but for one
+//! that comes back near the end of its life: a pool in steady use wakes its reaper once in an idle
+//! timeout.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -25,35 +26,27 @@ pub(super) async fn reap(ending: Ending) {
         }
         news.apply(&ending.home);
         loop {
-            if let Some(sleep) = timer.as_mut().as_pin_mut()
-                && sleep.poll(cx).is_pending()
-            {
+            let Some(deadline) = expire(&ending) else {
+                timer.set(None);
                 return Poll::Pending;
+            };
+            if timer.as_ref().as_pin_ref().map(|it| it.deadline()) != Some(deadline) {
+                timer.set(Some(sleep_until(deadline)));
             }
-            timer.set(None);
-            match expire(&ending) {
-                Some(deadline) => timer.set(Some(sleep_until(deadline))),
-                None => return Poll::Pending,
+            let sleep = timer.as_mut().as_pin_mut();
+            if sleep.is_some_and(|sleep| sleep.poll(cx).is_pending()) {
+                return Poll::Pending;
             }
         }
     })
     .await;
 }
 
-/// Closes what has been idle for too long, and tells when the next will have been.
+/// Closes what is too old, and tells when the next will be.
 fn expire(ending: &Ending) -> Option<Instant> {
-    let limit = ending.shared.settings.idle_timeout;
-    let (expired, oldest) = with_state(&ending.home, |state| {
-        // Before the clock's beginning nothing was idle.
-        let expired = match Instant::now().checked_sub(limit) {
-            Some(before) => state.expire(before),
-            None => Vec::new(),
-        };
-        // A limit that the clock cannot represent is none.
-        let next = state.oldest().and_then(|since| since.checked_add(limit));
-        state.reaper_is_armed = next.is_some();
-        (expired, next)
+    let (expired, next) = with_state(&ending.home, |state| {
+        (state.expire(Instant::now()), state.reaper_fires)
     })?;
     drop(expired);
-    oldest
+    next
 }

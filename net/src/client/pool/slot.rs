@@ -8,6 +8,7 @@ use std::sync::Arc;
 use oneloop_runtime::time::Instant;
 
 use super::home::{Home, act};
+use super::state::Idle;
 use crate::TcpStream;
 
 /// One of a loop's `max_connections`. Given back when dropped.
@@ -29,14 +30,19 @@ impl Slot {
 
     /// Gives the slot back together with its connection, to be used again. On another thread than
     /// its own, the connection is closed.
-    pub(super) fn give_back_with(mut self, stream: TcpStream) {
-        self.settle(Some(stream));
+    pub(super) fn give_back_with(mut self, stream: TcpStream, made: Instant) {
+        self.settle(Some((stream, made)));
     }
 
-    fn settle(&mut self, stream: Option<TcpStream>) {
+    fn settle(&mut self, connection: Option<(TcpStream, Instant)>) {
         if let Some(home) = self.home.take() {
-            let now = Instant::now();
-            if !act(&home, |state| state.give_back(stream, now)) {
+            let since = Instant::now();
+            let idle = connection.map(|(stream, made)| Idle {
+                stream,
+                made,
+                since,
+            });
+            if !act(&home, |state| state.give_back(idle, since)) {
                 home.tell_freed();
             }
         }

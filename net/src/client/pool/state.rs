@@ -11,6 +11,7 @@
 //!
 //! # Invariants
 //! - While someone waits, nothing is idle and no slot is free. Kept by `take` and `give_back`.
+//! - Whoever is idle is closed in time: the reaper's timer fires before, or it is told.
 //! - `idle` is in the order of `since`: taken from the back, so that the one that was used last is
 //!   used next, and given up from the front.
 
@@ -19,7 +20,7 @@ use std::task::Waker;
 
 use oneloop_runtime::time::Instant;
 
-use super::Settings;
+use super::{Ages, Settings};
 use crate::TcpStream;
 
 /// What a [`Pool`](super::Pool) has on one loop, and did there so far.
@@ -36,7 +37,7 @@ pub struct PoolStats {
     pub connected: u64,
     /// How often a connection was used again.
     pub reused: u64,
-    /// Idle connections closed for their age, or because there were too many.
+    /// Connections closed for their age, or because too many were idle.
     pub reaped: u64,
     /// Idle connections that were found broken when they were to be used again.
     pub broken: u64,
@@ -46,6 +47,8 @@ pub struct PoolStats {
 #[derive(Debug)]
 pub(super) struct Idle {
     pub(super) stream: TcpStream,
+    /// When it was connected.
+    pub(super) made: Instant,
     pub(super) since: Instant,
 }
 
@@ -61,8 +64,9 @@ pub(super) struct State {
     next_key: u64,
     limits: Limits,
     pub(super) counts: PoolStats,
-    /// The reaper has a timer that fires before anything now idle is too old.
-    pub(super) reaper_is_armed: bool,
+    ages: Ages,
+    /// When the reaper's timer fires.
+    pub(super) reaper_fires: Option<Instant>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -100,6 +104,7 @@ impl State {
                 idle: settings.max_idle,
                 waiting: settings.max_waiting,
             },
+            ages: settings.ages,
             ..Self::default()
         }
     }
@@ -168,8 +173,8 @@ impl State {
     /// A waiter has gone away. A slot that it had got goes to the next.
     pub(super) fn leave(&mut self, key: u64, now: Instant) -> Effects {
         if let Some(at) = self.position_of_granted(key) {
-            let stream = self.granted.swap_remove(at).1.map(|idle| idle.stream);
-            return self.give_back(stream, now);
+            let idle = self.granted.swap_remove(at).1;
+            return self.give_back(idle, now);
         }
         let at = self.waiting.iter().position(|(waiting, _)| *waiting == key);
         let left = at.and_then(|at| self.waiting.remove(at));
@@ -180,9 +185,14 @@ impl State {
     }
 
     /// A slot comes back, with a connection that can be used again or without one.
-    pub(super) fn give_back(&mut self, stream: Option<TcpStream>, now: Instant) -> Effects {
+    pub(super) fn give_back(&mut self, idle: Option<Idle>, now: Instant) -> Effects {
         let mut effects = Effects::default();
-        let idle = stream.map(|stream| Idle { stream, since: now });
+        let mut idle = idle.map(|idle| Idle { since: now, ..idle });
+        let end = idle.as_ref().and_then(|idle| self.ages.end_of_life(idle));
+        if end.is_some_and(|end| end <= now) {
+            self.counts.reaped += 1;
+            effects.close.extend(idle.take());
+        }
         if let Some((key, waker)) = self.waiting.pop_front() {
             self.granted.push((key, idle));
             effects.wake.push(waker);
@@ -192,28 +202,30 @@ impl State {
             self.slots -= 1;
             return effects;
         };
+        let end = self.ages.end_of(&idle);
         self.idle.push_back(idle);
         if self.idle.len() > self.limits.idle {
             effects.close.extend(self.idle.pop_front());
             self.slots -= 1;
             self.counts.reaped += 1;
         }
-        effects.arm_reaper = !self.reaper_is_armed && !self.idle.is_empty();
+        let fires = self.reaper_fires;
+        effects.arm_reaper = end.is_some_and(|end| fires.is_none_or(|fires| end < fires));
         effects
     }
 
-    /// Takes out what has been idle since `before` or longer.
-    pub(super) fn expire(&mut self, before: Instant) -> Vec<Idle> {
-        let fresh = self.idle.iter().position(|idle| idle.since > before);
-        let count = fresh.unwrap_or(self.idle.len());
-        self.slots -= count;
-        self.counts.reaped += count as u64;
-        self.idle.drain(..count).collect()
-    }
-
-    /// When the connection that has been idle for longest began to be.
-    pub(super) fn oldest(&self) -> Option<Instant> {
-        self.idle.front().map(|idle| idle.since)
+    /// Takes out what is too old, and has the reaper look again when the next will be.
+    pub(super) fn expire(&mut self, now: Instant) -> VecDeque<Idle> {
+        let ages = self.ages;
+        let is_over = |idle: &Idle| ages.end_of(idle).is_some_and(|end| end <= now);
+        let all = std::mem::take(&mut self.idle).into_iter();
+        let (expired, left): (VecDeque<_>, _) = all.partition(is_over);
+        self.idle = left;
+        self.slots -= expired.len();
+        self.counts.reaped += expired.len() as u64;
+        let ends = self.idle.iter().filter_map(|idle| ages.end_of(idle));
+        self.reaper_fires = ends.min();
+        expired
     }
 
     /// Everything that is left when the loop's part of the pool ends.

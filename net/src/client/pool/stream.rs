@@ -4,6 +4,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use oneloop_runtime::time::Instant;
+
 use super::slot::Slot;
 use crate::TcpStream;
 
@@ -15,14 +17,17 @@ use crate::TcpStream;
 pub struct PooledStream {
     /// `None` only while it is dropped or taken out.
     parts: Option<(TcpStream, Slot)>,
+    /// When it was connected.
+    made: Instant,
     is_reusable: bool,
     is_reused: bool,
 }
 
 impl PooledStream {
-    pub(super) fn new(stream: TcpStream, slot: Slot, is_reused: bool) -> Self {
+    pub(super) fn new(stream: TcpStream, slot: Slot, made: Instant, is_reused: bool) -> Self {
         Self {
             parts: Some((stream, slot)),
+            made,
             is_reusable: false,
             is_reused,
         }
@@ -79,7 +84,7 @@ impl Drop for PooledStream {
             return;
         };
         if self.is_reusable {
-            slot.give_back_with(stream);
+            slot.give_back_with(stream, self.made);
         } else {
             // Closed before its slot is free: the limit holds at every moment.
             drop(stream);
