@@ -1,7 +1,7 @@
 //! Servers and load generators in processes of their own.
 //!
 //! ```text
-//!   parent                          child: `<program> serve NAME BYTES` or `<program> load ...`
+//!   parent                          child: `<program> serve NAME BYTES LOOPS` or `<program> load ...`
 //!     | <---- first line: address, or "connected"
 //!     | ----- a line: "cpu", "requests N", "nanoseconds N" ---->
 //!     | <---- a line with numbers
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::load::{Load, Outcome, Until};
 use crate::process::{cpu_time, pin, resident_bytes};
-use crate::servers::Server;
+use crate::servers::{ServeOptions, Server};
 
 /// A process that answers line by line. Dropping it ends the process.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Drop for Child {
     }
 }
 
-/// An echo server in a process of its own, pinned to the first core.
+/// An echo server in a process of its own. With one loop it is pinned to the first core.
 #[derive(Debug)]
 pub struct ServerProcess {
     child: Child,
@@ -76,14 +76,23 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `program` as a server and waits until it listens.
+    /// Starts `program` as a server with one loop and waits until it listens.
     ///
     /// # Errors
     ///
     /// The program cannot be started, or the server does not listen.
     pub fn start(program: &Path, server: Server, buffer_bytes: usize) -> io::Result<Self> {
-        let buffer_bytes = buffer_bytes.to_string();
-        let arguments = ["serve", server.name(), &buffer_bytes];
+        Self::start_with(program, server, &ServeOptions::new(buffer_bytes))
+    }
+
+    /// As [`start`](Self::start), with all options.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_with(program: &Path, server: Server, options: &ServeOptions) -> io::Result<Self> {
+        let numbers = [options.buffer_bytes, options.loops].map(|number| number.to_string());
+        let arguments = ["serve", server.name(), &numbers[0], &numbers[1]];
         let mut child = Child::start(Command::new(program).args(arguments))?;
         let address = parse(&child.line()?)?;
         Ok(Self { child, address })
@@ -166,7 +175,7 @@ impl LoadProcess {
     }
 }
 
-/// The child's side: does what `serve NAME BYTES` or `load ADDRESS CONNECTIONS BYTES` say. Other
+/// The child's side: does what `serve NAME BYTES LOOPS` or `load ADDRESS CONNECTIONS BYTES` say. Other
 /// arguments are not for a child: then it answers `false`.
 ///
 /// # Errors
@@ -175,10 +184,14 @@ impl LoadProcess {
 pub fn run_as_child(arguments: &[String]) -> io::Result<bool> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["serve", name, buffer_bytes] => {
+        ["serve", name, buffer_bytes, loops] => {
             let server = Server::from_name(name)
                 .ok_or_else(|| io::Error::other(format!("no server is called {name}")))?;
-            serve(server, parse(buffer_bytes)?)?;
+            let options = ServeOptions {
+                buffer_bytes: parse(buffer_bytes)?,
+                loops: parse(loops)?,
+            };
+            serve(server, &options)?;
         }
         ["load", address, connections, message_bytes] => {
             pin(LOAD_CORE)?;
@@ -190,9 +203,11 @@ pub fn run_as_child(arguments: &[String]) -> io::Result<bool> {
     Ok(true)
 }
 
-fn serve(server: Server, buffer_bytes: usize) -> io::Result<()> {
-    pin(SERVER_CORE)?;
-    server.run(buffer_bytes, |address| {
+fn serve(server: Server, options: &ServeOptions) -> io::Result<()> {
+    if options.loops == 1 {
+        pin(SERVER_CORE)?;
+    }
+    server.run(options, |address| {
         say(address).expect("the parent listens");
         thread::spawn(|| {
             for _question in io::stdin().lines() {

@@ -17,7 +17,8 @@ use oneloop::buf::Lease;
 use super::ANY_PORT;
 
 pub(super) fn run_oneloop(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
-    super::oneloop::serve(hold_oneloop, announce)
+    let builder = oneloop::runtime::Builder::new_current_thread();
+    super::oneloop::serve(builder, hold_oneloop, announce)
 }
 
 pub(super) fn run_tokio(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {

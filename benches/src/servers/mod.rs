@@ -1,6 +1,6 @@
-//! Echo servers with one loop, the same on each runtime: one task for each connection, a buffer of
-//! the same size for each (but see [`Server::OneloopLeases`] and [`Server::Limit`]), no delay, one
-//! read and one write for a message.
+//! Echo servers with one loop or several, the same on each runtime: one task for each connection, a
+//! buffer of the same size for each (but see [`Server::OneloopLeases`] and [`Server::Limit`]), no
+//! delay, one read and one write for a message.
 
 mod idle;
 mod limit;
@@ -11,18 +11,43 @@ mod tokio;
 use std::io;
 use std::net::SocketAddr;
 
+/// What a server is started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// Bytes of each connection's buffer, if each has one.
+    pub buffer_bytes: usize,
+    /// Loops, or threads that serve connections; at least one.
+    pub loops: usize,
+}
+
+impl ServeOptions {
+    /// One loop.
+    #[must_use]
+    pub fn new(buffer_bytes: usize) -> Self {
+        Self {
+            buffer_bytes,
+            loops: 1,
+        }
+    }
+}
+
 /// An echo server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
-    /// oneloop with one loop.
+    /// oneloop with one listener, whose connections placement spreads over the loops.
     Oneloop,
-    /// oneloop with one loop, reading into buffers of the loop: their size follows the messages.
+    /// As [`Oneloop`](Self::Oneloop), reading into buffers of the loop: their size follows the
+    /// messages.
     OneloopLeases,
+    /// oneloop with a listener for each loop.
+    OneloopPerLoop,
+    /// As [`Oneloop`](Self::Oneloop), looking for work for a while before it sleeps.
+    OneloopBusyPoll,
     /// tokio on one thread.
     TokioCurrent,
-    /// tokio with one worker.
+    /// tokio with workers.
     TokioMulti,
-    /// smol on one thread.
+    /// smol on one thread, or on several that share the tasks.
     Smol,
     /// A loop written by hand around edge-triggered epoll, with one buffer for all connections: what
     /// is left to win.
@@ -44,6 +69,12 @@ impl Server {
         Self::Limit,
     ];
 
+    /// Other forms of oneloop.
+    pub const FORMS: [Self; 2] = [Self::OneloopPerLoop, Self::OneloopBusyPoll];
+
+    /// Other runtimes: none without the feature `peers`.
+    pub const PEERS: [Self; 0] = [];
+
     /// Those that hold idle connections.
     pub const IDLE: [Self; 2] = [Self::OneloopIdle, Self::TokioIdle];
 
@@ -53,8 +84,10 @@ impl Server {
         match self {
             Self::Oneloop => "oneloop",
             Self::OneloopLeases => "oneloop leases",
+            Self::OneloopPerLoop => "oneloop per loop",
+            Self::OneloopBusyPoll => "oneloop busy_poll",
             Self::TokioCurrent => "tokio current_thread",
-            Self::TokioMulti => "tokio multi_thread(1)",
+            Self::TokioMulti => "tokio multi_thread",
             Self::Smol => "smol",
             Self::Limit => "epoll by hand",
             Self::OneloopIdle => "oneloop idle",
@@ -65,23 +98,50 @@ impl Server {
     /// The server of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let mut all = Self::ALL.into_iter().chain(Self::IDLE);
+        let mut all = Self::ALL
+            .into_iter()
+            .chain(Self::FORMS)
+            .chain(Self::PEERS)
+            .chain(Self::IDLE);
         all.find(|server| server.name() == name)
     }
 
-    /// Listens on a port of the system's choice, announces it, and serves for ever, with buffers of
-    /// `buffer_bytes`.
+    /// Whether it can have more than one loop.
+    #[must_use]
+    pub fn scales(self) -> bool {
+        !matches!(
+            self,
+            Self::TokioCurrent | Self::Limit | Self::OneloopIdle | Self::TokioIdle
+        )
+    }
+
+    /// Why it cannot run here, if so: what is not installed, or what the system refuses.
+    #[must_use]
+    pub fn missing(self) -> Option<&'static str> {
+        None
+    }
+
+    /// Listens on a port of the system's choice, announces it, and serves for ever.
     ///
     /// # Errors
     ///
-    /// Those of the runtime's start, of the bind and of accepting.
-    pub fn run(self, buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    /// Those of the runtime's start, of the bind and of accepting; `InvalidInput` for no loops, and
+    /// for several of a server that has one.
+    pub fn run(self, options: &ServeOptions, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+        let can_have = if self.scales() { usize::MAX } else { 1 };
+        if !(1..=can_have).contains(&options.loops) {
+            let complaint = format!("{} cannot have {} loops", self.name(), options.loops);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, complaint));
+        }
+        let buffer_bytes = options.buffer_bytes;
         match self {
-            Self::Oneloop => oneloop::run(buffer_bytes, announce),
-            Self::OneloopLeases => oneloop::run_leases(announce),
+            Self::Oneloop => oneloop::run(options, announce),
+            Self::OneloopLeases => oneloop::run_leases(options, announce),
+            Self::OneloopPerLoop => oneloop::run_per_loop(options, announce),
+            Self::OneloopBusyPoll => oneloop::run_busy_poll(options, announce),
             Self::TokioCurrent => tokio::run_current(buffer_bytes, announce),
-            Self::TokioMulti => tokio::run_multi(buffer_bytes, announce),
-            Self::Smol => smol::run(buffer_bytes, announce),
+            Self::TokioMulti => tokio::run_multi(options, announce),
+            Self::Smol => smol::run(options, announce),
             Self::Limit => limit::run(buffer_bytes, announce),
             Self::OneloopIdle => idle::run_oneloop(announce),
             Self::TokioIdle => idle::run_tokio(announce),

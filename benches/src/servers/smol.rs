@@ -1,25 +1,47 @@
 //! The echo server on smol.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
 
-use smol::LocalExecutor;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
+use smol::{Executor, LocalExecutor};
 
-use super::ANY_PORT;
+use super::{ANY_PORT, ServeOptions};
 
-pub(super) fn run(buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+pub(super) fn run(options: &ServeOptions, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let buffer_bytes = options.buffer_bytes;
+    if options.loops > 1 {
+        return run_threads(options, announce);
+    }
     let executor = LocalExecutor::new();
-    smol::block_on(executor.run(async {
-        let listener = TcpListener::bind(ANY_PORT).await?;
-        announce(listener.local_addr()?);
-        loop {
-            let (stream, _) = listener.accept().await?;
-            // A connection that breaks ends alone: the load generator reports it.
-            executor.spawn(echo(stream, buffer_bytes)).detach();
-        }
-    }))
+    let spawn = |stream| executor.spawn(echo(stream, buffer_bytes)).detach();
+    smol::block_on(executor.run(accept(announce, spawn)))
+}
+
+/// Threads that share the tasks, this one among them.
+fn run_threads(options: &ServeOptions, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let buffer_bytes = options.buffer_bytes;
+    let executor = Arc::new(Executor::new());
+    for _ in 1..options.loops {
+        let executor = Arc::clone(&executor);
+        thread::spawn(move || smol::block_on(executor.run(pending::<()>())));
+    }
+    let spawn = |stream| executor.spawn(echo(stream, buffer_bytes)).detach();
+    smol::block_on(executor.run(accept(announce, spawn)))
+}
+
+async fn accept(announce: impl FnOnce(SocketAddr), spawn: impl Fn(TcpStream)) -> io::Result<()> {
+    let listener = TcpListener::bind(ANY_PORT).await?;
+    announce(listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        // A connection that breaks ends alone: the load generator reports it.
+        spawn(stream);
+    }
 }
 
 async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
-use super::ANY_PORT;
+use super::{ANY_PORT, ServeOptions};
 
 pub(super) fn run_current(
     buffer_bytes: usize,
@@ -20,10 +20,14 @@ pub(super) fn run_current(
     })
 }
 
-/// Accepts on the worker, as the connections are served there.
-pub(super) fn run_multi(buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
+/// Accepts on a worker, as the connections are served there.
+pub(super) fn run_multi(
+    options: &ServeOptions,
+    announce: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
+    let buffer_bytes = options.buffer_bytes;
     let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(options.loops)
         .enable_all()
         .build()?;
     runtime.block_on(async {
