@@ -5,6 +5,8 @@
 mod idle;
 mod limit;
 mod oneloop;
+#[cfg(feature = "peers")]
+mod peers;
 mod smol;
 mod tokio;
 
@@ -56,6 +58,24 @@ pub enum Server {
     OneloopIdle,
     /// tokio on one thread, a buffer for all connections, and a limit on the idleness of each.
     TokioIdle,
+    /// monoio on epoll.
+    #[cfg(feature = "peers")]
+    MonoioEpoll,
+    /// monoio on io_uring.
+    #[cfg(feature = "peers")]
+    MonoioUring,
+    /// glommio, on io_uring.
+    #[cfg(feature = "peers")]
+    Glommio,
+    /// compio on io_uring.
+    #[cfg(feature = "peers")]
+    CompioUring,
+    /// compio on epoll.
+    #[cfg(feature = "peers")]
+    CompioPolling,
+    /// Go's net package.
+    #[cfg(feature = "peers")]
+    Go,
 }
 
 impl Server {
@@ -72,7 +92,19 @@ impl Server {
     /// Other forms of oneloop.
     pub const FORMS: [Self; 2] = [Self::OneloopPerLoop, Self::OneloopBusyPoll];
 
+    /// Other runtimes, from the registry and not.
+    #[cfg(feature = "peers")]
+    pub const PEERS: [Self; 6] = [
+        Self::MonoioEpoll,
+        Self::MonoioUring,
+        Self::Glommio,
+        Self::CompioUring,
+        Self::CompioPolling,
+        Self::Go,
+    ];
+
     /// Other runtimes: none without the feature `peers`.
+    #[cfg(not(feature = "peers"))]
     pub const PEERS: [Self; 0] = [];
 
     /// Those that hold idle connections.
@@ -92,6 +124,18 @@ impl Server {
             Self::Limit => "epoll by hand",
             Self::OneloopIdle => "oneloop idle",
             Self::TokioIdle => "tokio current_thread idle",
+            #[cfg(feature = "peers")]
+            Self::MonoioEpoll => "monoio epoll",
+            #[cfg(feature = "peers")]
+            Self::MonoioUring => "monoio io_uring",
+            #[cfg(feature = "peers")]
+            Self::Glommio => "glommio",
+            #[cfg(feature = "peers")]
+            Self::CompioUring => "compio io_uring",
+            #[cfg(feature = "peers")]
+            Self::CompioPolling => "compio polling",
+            #[cfg(feature = "peers")]
+            Self::Go => "go",
         }
     }
 
@@ -118,7 +162,15 @@ impl Server {
     /// Why it cannot run here, if so: what is not installed, or what the system refuses.
     #[must_use]
     pub fn missing(self) -> Option<&'static str> {
-        None
+        match self {
+            #[cfg(feature = "peers")]
+            Self::MonoioUring | Self::Glommio | Self::CompioUring => {
+                (!peers::has_io_uring()).then_some("the system refuses io_uring")
+            }
+            #[cfg(feature = "peers")]
+            Self::Go => (!peers::go_is_installed()).then_some("go is not installed"),
+            _ => None,
+        }
     }
 
     /// Listens on a port of the system's choice, announces it, and serves for ever.
@@ -145,6 +197,19 @@ impl Server {
             Self::Limit => limit::run(buffer_bytes, announce),
             Self::OneloopIdle => idle::run_oneloop(announce),
             Self::TokioIdle => idle::run_tokio(announce),
+            #[cfg(feature = "peers")]
+            Self::MonoioEpoll => peers::monoio_epoll(options, announce),
+            #[cfg(feature = "peers")]
+            Self::MonoioUring => peers::monoio_uring(options, announce),
+            #[cfg(feature = "peers")]
+            Self::Glommio => peers::glommio(options, announce),
+            #[cfg(feature = "peers")]
+            Self::CompioUring => peers::compio_uring(options, announce),
+            #[cfg(feature = "peers")]
+            Self::CompioPolling => peers::compio_polling(options, announce),
+            // Announces by itself.
+            #[cfg(feature = "peers")]
+            Self::Go => peers::go(options),
         }
     }
 }
