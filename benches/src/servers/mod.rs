@@ -12,6 +12,7 @@ mod tokio;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
 /// What a server is started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,4 +215,11 @@ impl Server {
     }
 }
 
+/// Connections that may wait to be accepted, for those who have fewer by default. With 128 the
+/// thousand that connect at once are dropped here and there, and try again a second later.
+fn widen_backlog(listener: impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, BACKLOG)?)
+}
+
 const ANY_PORT: (&str, u16) = ("127.0.0.1", 0);
+const BACKLOG: i32 = 1024;

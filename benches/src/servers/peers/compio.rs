@@ -11,7 +11,7 @@ use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpSocket, TcpStream};
 use compio::runtime::RuntimeBuilder;
 
-use super::super::ServeOptions;
+use super::super::{BACKLOG, ServeOptions};
 use super::{Ready, require_io_uring, run_loops};
 
 pub(in super::super) fn run_polling(
@@ -72,6 +72,3 @@ async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
         buffer.clear();
     }
 }
-
-/// As the others have it.
-const BACKLOG: i32 = 1024;
