@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "says what is skipped")]
 
+use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -20,7 +22,7 @@ use oneloop_benches::servers::{ServeOptions, Server};
 fn one_loop_echoes_small_and_large_messages() {
     for server in present() {
         assert_echoes(server, 1, 10, 64, 5_000);
-        assert_echoes(server, 1, 10, 64 << 10, 500);
+        assert_echoes(server, 1, 10, LARGE_BYTES, 500);
     }
 }
 
@@ -28,7 +30,7 @@ fn one_loop_echoes_small_and_large_messages() {
 fn one_loop_echoes_on_a_thousand_connections() {
     for server in present() {
         assert_echoes(server, 1, 1_000, 64, 10_000);
-        assert_echoes(server, 1, 1_000, 64 << 10, 3_000);
+        assert_echoes(server, 1, 1_000, LARGE_BYTES, 3_000);
     }
 }
 
@@ -36,8 +38,37 @@ fn one_loop_echoes_on_a_thousand_connections() {
 fn two_loops_echo() {
     for server in present().filter(|server| server.scales()) {
         assert_echoes(server, 2, 10, 64, 5_000);
-        assert_echoes(server, 2, 100, 64 << 10, 500);
+        assert_echoes(server, 2, 100, LARGE_BYTES, 500);
     }
+}
+
+#[test]
+fn every_loop_has_its_listener() {
+    let peers = Server::PEERS.into_iter();
+    let share_nothing = peers.filter(|server| server.name() != "go" && server.missing().is_none());
+    for server in share_nothing.chain([Server::OneloopPerLoop]) {
+        let listening = within_deadline(server, move || {
+            let options = ServeOptions {
+                buffer_bytes: 4096,
+                loops: 3,
+            };
+            let process = ServerProcess::start_with(Path::new(PROGRAM), server, &options)?;
+            count_listeners(process.address())
+        });
+        assert_eq!(listening.unwrap(), 3, "{}", server.name());
+    }
+}
+
+/// The sockets that listen at an address, from the table of proc(5).
+fn count_listeners(address: SocketAddr) -> io::Result<usize> {
+    let port = format!(":{:04X}", address.port());
+    let is_listener = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let (local, _remote) = (columns.next(), columns.next());
+        local.is_some_and(|local| local.ends_with(&port)) && columns.next() == Some(LISTENS)
+    };
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    Ok(table.lines().filter(is_listener).count())
 }
 
 #[test]
@@ -125,6 +156,10 @@ fn within_deadline<T: Send + 'static>(
     result.unwrap_or_else(|_| panic!("{} hangs", server.name()))
 }
 
+/// Not a multiple of the buffer, so that some reads are short.
+const LARGE_BYTES: usize = (64 << 10) - 1;
 /// The binary that is also each of the servers.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ratios");
+/// `TCP_LISTEN` of the kernel.
+const LISTENS: &str = "0A";
 const DEADLINE: Duration = Duration::from_secs(60);
