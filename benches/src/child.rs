@@ -1,12 +1,14 @@
 //! Servers and load generators in processes of their own.
 //!
 //! ```text
-//!   parent                          child: `<program> serve NAME BYTES LOOPS` or `<program> load ...`
+//!   parent                          child: `<program> serve ...` or `<program> load ...`
 //!     | <---- first line: address, or "connected"
 //!     | ----- a line: "cpu", "requests N", "nanoseconds N" ---->
 //!     | <---- a line with numbers
 //!     | ----- end of input: the child exits ---->
 //! ```
+//!
+//! A child that fails says "failed: " and why, and exits.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -14,9 +16,9 @@ use std::path::Path;
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 use std::str::FromStr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::load::{Load, Outcome, Until};
+use crate::load::{Load, Outcome, Shape, Until};
 use crate::process::{cpu_time, pin, resident_bytes};
 use crate::servers::{ServeOptions, Server};
 
@@ -53,22 +55,67 @@ impl Child {
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
-            return Err(io::Error::other("the child process ended: see its message"));
+            return Err(io::Error::other("the process ended: see its message"));
         }
         line.truncate(line.trim_end().len());
-        Ok(line)
+        match line.strip_prefix(FAILED) {
+            Some(reason) => Err(io::Error::other(reason)),
+            None => Ok(line),
+        }
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
         self.input = None;
-        // A child that failed has said so by itself; here it only has to be gone.
-        let _ = self.process.wait();
+        let asked_at = Instant::now();
+        while let Ok(None) = self.process.try_wait() {
+            if asked_at.elapsed() > EXIT_LIMIT {
+                // It may have gone this moment.
+                let _ = self.process.kill();
+                let _ = self.process.wait();
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
-/// An echo server in a process of its own. With one loop it is pinned to the first core.
+/// Where servers and load generators run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cores {
+    /// Servers on the first core, load generators on the second.
+    Apart,
+    /// Everything on every core that the process may use.
+    Shared,
+}
+
+impl Cores {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Apart => "apart",
+            Self::Shared => "shared",
+        }
+    }
+
+    fn pin(self, core: usize) -> io::Result<()> {
+        match self {
+            Self::Apart => pin(core),
+            Self::Shared => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Cores {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        let mut all = [Self::Apart, Self::Shared].into_iter();
+        all.find(|cores| cores.word() == word).ok_or(())
+    }
+}
+
+/// An echo server in a process of its own.
 #[derive(Debug)]
 pub struct ServerProcess {
     child: Child,
@@ -76,24 +123,22 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `program` as a server with one loop and waits until it listens.
+    /// Starts `program` as a server and waits until it listens.
     ///
     /// # Errors
     ///
     /// The program cannot be started, or the server does not listen.
-    pub fn start(program: &Path, server: Server, buffer_bytes: usize) -> io::Result<Self> {
-        Self::start_with(program, server, &ServeOptions::new(buffer_bytes))
-    }
-
-    /// As [`start`](Self::start), with all options.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start).
-    pub fn start_with(program: &Path, server: Server, options: &ServeOptions) -> io::Result<Self> {
-        let numbers = [options.buffer_bytes, options.loops].map(|number| number.to_string());
-        let arguments = ["serve", server.name(), &numbers[0], &numbers[1]];
-        let mut child = Child::start(Command::new(program).args(arguments))?;
+    pub fn start(
+        program: &Path,
+        server: Server,
+        options: &ServeOptions,
+        cores: Cores,
+    ) -> io::Result<Self> {
+        let numbers = [options.buffer_bytes, options.loops];
+        let mut command = Command::new(program);
+        command.args(["serve", server.name()]);
+        command.args(numbers.map(|number| number.to_string()));
+        let mut child = Child::start(command.arg(cores.word()))?;
         let address = parse(&child.line()?)?;
         Ok(Self { child, address })
     }
@@ -124,7 +169,7 @@ impl ServerProcess {
     }
 }
 
-/// A load generator in a process of its own, pinned to the second core.
+/// A load generator in a process of its own.
 #[derive(Debug)]
 pub struct LoadProcess(Child);
 
@@ -137,15 +182,14 @@ impl LoadProcess {
     pub fn start(
         program: &Path,
         address: SocketAddr,
-        connections: usize,
-        message_bytes: usize,
+        shape: Shape,
+        cores: Cores,
     ) -> io::Result<Self> {
-        let numbers = [
-            address.to_string(),
-            connections.to_string(),
-            message_bytes.to_string(),
-        ];
-        let mut child = Child::start(Command::new(program).arg("load").args(numbers))?;
+        let numbers = [shape.connections, shape.message_bytes, shape.depth];
+        let mut command = Command::new(program);
+        command.arg("load").arg(address.to_string());
+        command.args(numbers.map(|number| number.to_string()));
+        let mut child = Child::start(command.arg(cores.word()))?;
         child.line()?;
         Ok(Self(child))
     }
@@ -164,50 +208,57 @@ impl LoadProcess {
             .split(' ')
             .map(parse)
             .collect::<io::Result<Vec<u64>>>()?;
-        let [requests, elapsed, p99] = numbers[..] else {
+        let [requests, ref durations @ ..] = numbers[..] else {
+            return Err(io::Error::other(format!("not an outcome: {answer}")));
+        };
+        let durations: Vec<_> = durations
+            .iter()
+            .copied()
+            .map(Duration::from_nanos)
+            .collect();
+        let [elapsed, cpu, p50, p99, p999] = durations[..] else {
             return Err(io::Error::other(format!("not an outcome: {answer}")));
         };
         Ok(Outcome {
             requests,
-            elapsed: Duration::from_nanos(elapsed),
-            p99: Duration::from_nanos(p99),
+            elapsed,
+            cpu,
+            p50,
+            p99,
+            p999,
         })
     }
 }
 
-/// The child's side: does what `serve NAME BYTES LOOPS` or `load ADDRESS CONNECTIONS BYTES` say. Other
-/// arguments are not for a child: then it answers `false`.
+/// The child's side: does what `serve NAME BYTES LOOPS CORES` or `load ADDRESS CONNECTIONS BYTES
+/// DEPTH CORES` say. Other arguments are not for a child: then it answers `false`.
 ///
 /// # Errors
 ///
-/// Those of the server or of the load generator.
+/// The parent is gone. Those of the server or of the load generator are told to the parent.
 pub fn run_as_child(arguments: &[String]) -> io::Result<bool> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
-        ["serve", name, buffer_bytes, loops] => {
-            let server = Server::from_name(name)
-                .ok_or_else(|| io::Error::other(format!("no server is called {name}")))?;
-            let options = ServeOptions {
-                buffer_bytes: parse(buffer_bytes)?,
-                loops: parse(loops)?,
-            };
-            serve(server, &options)?;
-        }
-        ["load", address, connections, message_bytes] => {
-            pin(LOAD_CORE)?;
-            let load = Load::connect(parse(address)?, parse(connections)?, parse(message_bytes)?)?;
-            answer_load(load)?;
-        }
+    let result = match words[..] {
+        ["serve", name, buffer_bytes, loops, cores] => serve(name, buffer_bytes, loops, cores),
+        ["load", ref numbers @ ..] => load(numbers),
         _ => return Ok(false),
+    };
+    if let Err(error) = result {
+        let error = error.to_string().replace('\n', " ");
+        say(format_args!("{FAILED}{error}"))?;
     }
     Ok(true)
 }
 
-fn serve(server: Server, options: &ServeOptions) -> io::Result<()> {
-    if options.loops == 1 {
-        pin(SERVER_CORE)?;
-    }
-    server.run(options, |address| {
+fn serve(name: &str, buffer_bytes: &str, loops: &str, cores: &str) -> io::Result<()> {
+    let server = Server::from_name(name)
+        .ok_or_else(|| io::Error::other(format!("no server is called {name}")))?;
+    let options = ServeOptions {
+        buffer_bytes: parse(buffer_bytes)?,
+        loops: parse(loops)?,
+    };
+    parse::<Cores>(cores)?.pin(SERVER_CORE)?;
+    server.run(&options, |address| {
         say(address).expect("the parent listens");
         thread::spawn(|| {
             for _question in io::stdin().lines() {
@@ -216,6 +267,19 @@ fn serve(server: Server, options: &ServeOptions) -> io::Result<()> {
             process::exit(0);
         });
     })
+}
+
+fn load(numbers: &[&str]) -> io::Result<()> {
+    let [address, connections, message_bytes, depth, cores] = numbers else {
+        return Err(io::Error::other("a load has five arguments"));
+    };
+    parse::<Cores>(cores)?.pin(LOAD_CORE)?;
+    let shape = Shape {
+        connections: parse(connections)?,
+        message_bytes: parse(message_bytes)?,
+        depth: parse(depth)?,
+    };
+    answer_load(Load::connect(parse(address)?, shape)?)
 }
 
 fn answer_load(mut load: Load) -> io::Result<()> {
@@ -228,8 +292,18 @@ fn answer_load(mut load: Load) -> io::Result<()> {
             _ => return Err(io::Error::other(format!("not a run: {question}"))),
         };
         let outcome = load.run(until)?;
-        let (elapsed, p99) = (outcome.elapsed.as_nanos(), outcome.p99.as_nanos());
-        say(format_args!("{} {elapsed} {p99}", outcome.requests))?;
+        let durations = [
+            outcome.elapsed,
+            outcome.cpu,
+            outcome.p50,
+            outcome.p99,
+            outcome.p999,
+        ];
+        let [elapsed, cpu, p50, p99, p999] = durations.map(|duration| duration.as_nanos());
+        say(format_args!(
+            "{} {elapsed} {cpu} {p50} {p99} {p999}",
+            outcome.requests
+        ))?;
     }
     Ok(())
 }
@@ -245,5 +319,8 @@ fn parse<T: FromStr>(text: &str) -> io::Result<T> {
         .map_err(|_| io::Error::other(format!("not understood: {text}")))
 }
 
+/// How long a child may take to exit.
+const EXIT_LIMIT: Duration = Duration::from_secs(5);
+const FAILED: &str = "failed: ";
 const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;

@@ -2,8 +2,8 @@
 //! generator, and tables.
 //!
 //! ```text
-//!   criterion (benches/*.rs)  --+--> workloads --> runtimes     in this process
-//!   ratios (src/bin)          --+--> child --> servers, load    one process each, pinned
+//!   ratios, benches/*.rs              --> workloads --> runtimes             in this process
+//!   compare, idle, benches/echo.rs    --> contest, child --> servers, load   one process each
 //! ```
 //!
 //! A workload is written once and compiled for each runtime, so that only the runtime differs.
@@ -16,6 +16,9 @@
 )]
 
 pub mod child;
+pub mod contest;
+pub mod idle;
+pub mod kind;
 pub mod load;
 pub mod process;
 pub mod report;

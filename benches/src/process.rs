@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -28,6 +29,28 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     let kib: Option<u64> = kib.and_then(|kib| kib.trim().parse().ok());
     kib.map(|kib| kib * 1024)
         .ok_or_else(|| io::Error::other("no RssAnon in /proc"))
+}
+
+/// Lets this process, and those that it will start, open as many descriptors as the system lets it,
+/// but at least `needed`.
+///
+/// # Errors
+///
+/// The system lets it open fewer.
+pub fn allow_descriptors(needed: usize) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.maximum.is_some_and(|maximum| maximum < needed as u64) {
+        let maximum = limit.maximum.unwrap_or_default();
+        return Err(io::Error::other(format!(
+            "{needed} open files are needed and the hard limit is {maximum} (`ulimit -Hn`): raise \
+             it, or measure with fewer connections"
+        )));
+    }
+    let wanted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    Ok(setrlimit(Resource::Nofile, wanted)?)
 }
 
 /// Pins this thread, and the threads that it will start, to one of the cores that it may use.
@@ -93,3 +116,18 @@ fn pin_within(allowed: &CpuSet, core: usize) -> io::Result<()> {
 
 const NEAR_CORE: usize = 0;
 const FAR_CORE: usize = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_descriptors_are_an_error_that_says_what_to_do() {
+        allow_descriptors(64).unwrap();
+        if getrlimit(Resource::Nofile).maximum.is_some() {
+            let error = allow_descriptors(1 << 40).unwrap_err().to_string();
+            assert!(error.contains("1099511627776 open files"), "{error}");
+            assert!(error.contains("ulimit -Hn"), "{error}");
+        }
+    }
+}

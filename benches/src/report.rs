@@ -48,11 +48,20 @@ impl Table {
     /// A table with these columns; the first two are words, the others numbers.
     #[must_use]
     pub fn new(columns: &[&str]) -> Self {
+        Self::with_words(2, columns)
+    }
+
+    /// A table with these columns; the first `words` are words, the others numbers.
+    #[must_use]
+    pub fn with_words(words: usize, columns: &[impl AsRef<str>]) -> Self {
         let mut this = Self {
             text: String::new(),
         };
         this.row(columns);
-        let rulers = (0..columns.len()).map(|column| if column < 2 { "---" } else { "---:" });
+        let rulers = (0..columns.len()).map(|column| match column < words {
+            true => "---",
+            false => "---:",
+        });
         this.row(&rulers.collect::<Vec<_>>());
         this
     }

@@ -14,8 +14,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use oneloop_benches::child::ServerProcess;
-use oneloop_benches::load::{Load, Until};
+use oneloop_benches::child::{Cores, ServerProcess};
+use oneloop_benches::load::{Load, Shape, Until};
 use oneloop_benches::servers::{ServeOptions, Server};
 
 #[test]
@@ -52,7 +52,7 @@ fn every_loop_has_its_listener() {
                 buffer_bytes: 4096,
                 loops: 3,
             };
-            let process = ServerProcess::start_with(Path::new(PROGRAM), server, &options)?;
+            let process = start(server, &options)?;
             count_listeners(process.address())
         });
         assert_eq!(listening.unwrap(), 3, "{}", server.name());
@@ -79,9 +79,7 @@ fn a_number_of_loops_that_a_server_cannot_have_is_refused() {
             buffer_bytes: 4096,
             loops,
         };
-        let started = within_deadline(server, move || {
-            ServerProcess::start_with(Path::new(PROGRAM), server, &options).map(drop)
-        });
+        let started = within_deadline(server, move || start(server, &options).map(drop));
         assert!(started.is_err(), "{} with {loops} loops", server.name());
     }
 }
@@ -121,9 +119,14 @@ fn assert_echoes(
         loops,
     };
     let echoed = within_deadline(server, move || {
-        let mut process = ServerProcess::start_with(Path::new(PROGRAM), server, &options)?;
+        let mut process = start(server, &options)?;
         let before = process.cpu_time()?;
-        let mut load = Load::connect(process.address(), connections, message_bytes)?;
+        let shape = Shape {
+            connections,
+            message_bytes,
+            depth: 1,
+        };
+        let mut load = Load::connect(process.address(), shape)?;
         let outcome = load.run(Until::Requests(requests))?;
         let resident_bytes = process.resident_bytes()?;
         Ok((
@@ -144,6 +147,15 @@ fn assert_echoes(
     assert!(resident_bytes > 0, "{context}");
 }
 
+/// With one loop on the first core, as it is measured.
+fn start(server: Server, options: &ServeOptions) -> io::Result<ServerProcess> {
+    let cores = match options.loops {
+        1 => Cores::Apart,
+        _ => Cores::Shared,
+    };
+    ServerProcess::start(Path::new(PROGRAM), server, options, cores)
+}
+
 /// On a thread of its own: a server that hangs fails the test by its name.
 #[track_caller]
 fn within_deadline<T: Send + 'static>(
@@ -159,7 +171,7 @@ fn within_deadline<T: Send + 'static>(
 /// Not a multiple of the buffer, so that some reads are short.
 const LARGE_BYTES: usize = (64 << 10) - 1;
 /// The binary that is also each of the servers.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ratios");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_compare");
 /// `TCP_LISTEN` of the kernel.
 const LISTENS: &str = "0A";
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -18,26 +18,24 @@
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use std::env;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use oneloop_benches::child::{ServerProcess, run_as_child};
-use oneloop_benches::load::{Load, Until};
-use oneloop_benches::process::pin;
+use oneloop_benches::child::{Cores, ServerProcess, run_as_child};
+use oneloop_benches::idle::{connect_idle, exchange};
+use oneloop_benches::load::{Load, Shape, Until};
+use oneloop_benches::process::{allow_descriptors, pin};
 use oneloop_benches::report::{Samples, Table};
-use oneloop_benches::servers::Server;
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use oneloop_benches::servers::{ServeOptions, Server};
 
 fn main() -> io::Result<()> {
-    allow_descriptors()?;
     let arguments: Vec<String> = env::args().skip(1).collect();
     if run_as_child(&arguments)? {
         return Ok(());
     }
     let options = Options::parse(&arguments)?;
+    allow_descriptors(options.connections + DESCRIPTORS_BESIDE)?;
     // The servers are on the first core.
     pin(CLIENT_CORE)?;
     let ours = measure(Server::OneloopIdle, &options)?;
@@ -83,16 +81,6 @@ fn invalid(message: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// A process may open as many descriptors as the system lets it.
-fn allow_descriptors() -> io::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    Ok(setrlimit(Resource::Nofile, wanted)?)
-}
-
 /// What was found of one runtime.
 struct Found {
     server: Server,
@@ -135,37 +123,17 @@ fn measure(server: Server, options: &Options) -> io::Result<Found> {
 
 /// A server that has served: what is made at the first use is made.
 fn start(program: &Path, server: Server) -> io::Result<ServerProcess> {
-    let process = ServerProcess::start(program, server, 0)?;
-    Load::connect(process.address(), WARM_UP, MESSAGE_BYTES)?.run(Until::Requests(1_000))?;
+    let process = ServerProcess::start(program, server, &ServeOptions::new(0), Cores::Apart)?;
+    Load::connect(process.address(), shape(WARM_UP))?.run(Until::Requests(1_000))?;
     Ok(process)
 }
 
-/// Each has been served once before the next comes, so that none waits in the kernel's queue.
-fn connect_idle(address: SocketAddr, count: usize) -> io::Result<Vec<TcpStream>> {
-    let mut connections = Vec::with_capacity(count);
-    for index in 0..count {
-        let mut connection = connect_from(source(index), address)?;
-        exchange(&mut connection)?;
-        connections.push(connection);
+fn shape(connections: usize) -> Shape {
+    Shape {
+        connections,
+        message_bytes: MESSAGE_BYTES,
+        depth: 1,
     }
-    Ok(connections)
-}
-
-/// One address has ports for twice 15,000 connections at most, and other programs use some.
-fn source(index: usize) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, SOURCES[index % SOURCES.len()])
-}
-
-fn connect_from(source: Ipv4Addr, address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    bind(&socket, &SocketAddrV4::new(source, 0))?;
-    connect(&socket, &address)?;
-    Ok(socket.into())
-}
-
-fn exchange(connection: &mut TcpStream) -> io::Result<()> {
-    connection.write_all(b"?")?;
-    connection.read_exact(&mut [0])
 }
 
 /// Windows that take turns: what disturbs the machine for longer disturbs both.
@@ -179,8 +147,8 @@ fn latency(
         true => (1, Duration::from_millis(50)),
         false => (ROUNDS, WINDOW),
     };
-    let mut alone_load = Load::connect(without.address(), active, MESSAGE_BYTES)?;
-    let mut beside_load = Load::connect(with.address(), active, MESSAGE_BYTES)?;
+    let mut alone_load = Load::connect(without.address(), shape(active))?;
+    let mut beside_load = Load::connect(with.address(), shape(active))?;
     let (mut alone, mut beside) = (Samples::default(), Samples::default());
     for round in 0..=rounds {
         let p99 = |load: &mut Load, samples: &mut Samples| {
@@ -243,7 +211,8 @@ const TIMES_MAX: f64 = 2.0;
 const ACTIVE: [usize; 2] = [1, 100];
 const WARM_UP: usize = 100;
 const MESSAGE_BYTES: usize = 64;
+/// Those of the active connections, of pipes and of the runtime.
+const DESCRIPTORS_BESIDE: usize = 500;
 const ROUNDS: usize = 9;
 const WINDOW: Duration = Duration::from_millis(400);
-const SOURCES: [u8; 8] = [2, 3, 4, 5, 6, 7, 8, 9];
 const CLIENT_CORE: usize = 1;

@@ -1,5 +1,5 @@
-//! The figures that are cited: oneloop beside its peers in interleaved rounds, medians and ratios
-//! as Markdown.
+//! What is too small to be seen end to end: tasks, wake-ups and timers of oneloop beside its peers in
+//! interleaved rounds, medians and ratios as Markdown. End to end it is `compare`.
 //!
 //! Nothing else may run beside it. `ratios --help` tells the options.
 
@@ -8,30 +8,22 @@
 
 use std::env;
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
-use oneloop_benches::child::{LoadProcess, ServerProcess, run_as_child};
-use oneloop_benches::load::Until;
 use oneloop_benches::process::apart;
 use oneloop_benches::report::{Samples, Table, ratio};
 use oneloop_benches::runtimes::{
     Oneloop, OneloopMulti, Runtime, Smol, SmolGlobal, TokioCurrent, TokioMulti,
 };
-use oneloop_benches::servers::Server;
 use oneloop_benches::workloads as work;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if run_as_child(&arguments)? {
-        return Ok(());
-    }
     let Some(options) = Options::parse(&arguments)? else {
         print!("{HELP}");
         return Ok(());
     };
-    micro(&options)?;
-    echo(&options)
+    micro(&options)
 }
 
 struct Options {
@@ -244,164 +236,14 @@ fn measure(workload: &Workload, options: &Options) -> io::Result<Vec<Samples>> {
     Ok(samples)
 }
 
-/// Figures of one server in all rounds.
-#[derive(Clone, Default)]
-struct EchoSamples {
-    requests_per_s: Samples,
-    cpu_us: Samples,
-    p99_us: Samples,
-}
-
-fn echo(options: &Options) -> io::Result<()> {
-    echo_cells(options, &SMALL_CELLS, Server::Oneloop)?;
-    echo_cells(options, &LARGE_CELLS, Server::OneloopLeases)
-}
-
-/// One table: cells, and the server whose figures are put over the others'.
-fn echo_cells(options: &Options, cells: &[Cell], ours: Server) -> io::Result<()> {
-    let ratio_name = format!("{} / it", ours.name());
-    let mut table = Table::new(&ECHO_COLUMNS.map(|column| match column {
-        RATIO => ratio_name.as_str(),
-        other => other,
-    }));
-    let mut is_empty = true;
-    for cell in cells {
-        let name = cell.name.to_owned();
-        if !options.wants(&name) {
-            continue;
-        }
-        is_empty = false;
-        let samples = measure_echo(cell, options)?;
-        let ours = Server::ALL.iter().position(|&server| server == ours);
-        let ours = &samples[ours.expect("it is one of all")];
-        for (server, own) in Server::ALL.iter().zip(&samples) {
-            table.row(&[
-                name.clone(),
-                server.name().to_owned(),
-                format!("{:.0}", own.requests_per_s.median()),
-                format!("{:.0}", own.requests_per_s.spread_percent()),
-                ratio(Some(&ours.requests_per_s), &own.requests_per_s),
-                format!("{:.2}", own.cpu_us.median()),
-                format!("{:.0}", own.cpu_us.spread_percent()),
-                ratio(Some(&ours.cpu_us), &own.cpu_us),
-                format!("{:.0}", own.p99_us.median()),
-                ratio(Some(&ours.p99_us), &own.p99_us),
-            ]);
-        }
-    }
-    if !is_empty {
-        println!("{}", table.as_str());
-    }
-    Ok(())
-}
-
-/// The figures of each server of [`Server::ALL`].
-///
-/// In a round all servers are started anew, because where a process lies in memory is worth some
-/// percent. They take turns in slices: the machine's speed drifts within seconds, so what is
-/// compared has to lie within less than that.
-fn measure_echo(cell: &Cell, options: &Options) -> io::Result<Vec<EchoSamples>> {
-    let program = env::current_exe()?;
-    let slices = if options.is_quick { 1 } else { SLICES };
-    let mut samples = vec![EchoSamples::default(); Server::ALL.len()];
-    for _ in 0..options.rounds() {
-        let start = |server| Contest::start(&program, server, cell);
-        let mut contests = Server::ALL
-            .into_iter()
-            .map(start)
-            .collect::<io::Result<Vec<_>>>()?;
-        for _ in 0..slices {
-            for (contest, samples) in contests.iter_mut().zip(&mut samples) {
-                contest.slice(samples)?;
-            }
-        }
-    }
-    Ok(samples)
-}
-
-/// A server and the load on it. Both sleep between slices.
-struct Contest {
-    server: ServerProcess,
-    load: LoadProcess,
-}
-
-impl Contest {
-    fn start(program: &Path, server: Server, cell: &Cell) -> io::Result<Self> {
-        let server = ServerProcess::start(program, server, cell.buffer_bytes())?;
-        let (connections, bytes) = (cell.connections, cell.message_bytes);
-        let mut load = LoadProcess::start(program, server.address(), connections, bytes)?;
-        load.run(Until::Elapsed(SLICE))?;
-        Ok(Self { server, load })
-    }
-
-    fn slice(&mut self, samples: &mut EchoSamples) -> io::Result<()> {
-        self.load.run(Until::Elapsed(SLICE / 10))?;
-        let cpu_before = self.server.cpu_time()?;
-        let outcome = self.load.run(Until::Elapsed(SLICE))?;
-        let cpu = self.server.cpu_time()? - cpu_before;
-        let requests = outcome.requests as f64;
-        samples
-            .requests_per_s
-            .push(requests / outcome.elapsed.as_secs_f64());
-        samples.cpu_us.push(cpu.as_secs_f64() * 1e6 / requests);
-        samples.p99_us.push(outcome.p99.as_secs_f64() * 1e6);
-        Ok(())
-    }
-}
-
-/// A load on the echo servers.
-struct Cell {
-    name: &'static str,
-    message_bytes: usize,
-    connections: usize,
-}
-
-impl Cell {
-    /// Bytes of each connection's buffer: a message fits.
-    fn buffer_bytes(&self) -> usize {
-        self.message_bytes.max(4096)
-    }
-}
-
-const fn cell(name: &'static str, message_bytes: usize, connections: usize) -> Cell {
-    Cell {
-        name,
-        message_bytes,
-        connections,
-    }
-}
-
-const SMALL_CELLS: [Cell; 2] = [
-    cell("echo 64 B x 100", 64, 100),
-    cell("echo 64 B x 1000", 64, 1000),
-];
-const LARGE_CELLS: [Cell; 2] = [
-    cell("echo 64 KiB x 100", 64 << 10, 100),
-    cell("echo 64 KiB x 1000", 64 << 10, 1000),
-];
-/// Long enough that a thousand connections have some hundred turns each.
-const SLICE: Duration = Duration::from_millis(200);
-const SLICES: usize = 9;
-const RATIO: &str = "ratio";
-const ECHO_COLUMNS: [&str; 10] = [
-    "cell",
-    "server",
-    "requests/s",
-    "spread %",
-    RATIO,
-    "CPU us/request",
-    "spread %",
-    RATIO,
-    "p99 us",
-    RATIO,
-];
 const HELP: &str = "\
 ratios [--rounds N] [--quick] [--only NAME]
 
-Measures oneloop beside tokio and smol in interleaved rounds and prints medians, spreads and ratios
-(oneloop's figure over the peer's) as Markdown. Nothing else may run beside it.
+Measures tasks, wake-ups and timers of oneloop beside tokio and smol in interleaved rounds and prints
+medians, spreads and ratios (oneloop's figure over the peer's) as Markdown. Nothing else may run
+beside it.
 
   --rounds N   rounds, default 7
   --quick      one short round, to see that it works; the figures mean nothing
-  --only NAME  the workloads and cells whose name contains NAME
+  --only NAME  the workloads whose name contains NAME
 ";
