@@ -125,7 +125,7 @@ impl Cell {
 
     pub(crate) fn rounds(&self, rounds: usize) -> usize {
         match self.part {
-            Part::Scaling | Part::Memory => rounds.min(3),
+            Part::Scaling | Part::Memory => rounds.min(ROUNDS_OF_PLOTS),
             _ => rounds,
         }
     }
@@ -135,6 +135,12 @@ impl Cell {
             buffer_bytes: self.buffer_bytes,
             loops: self.part.loops(),
         }
+    }
+
+    /// Whether it is a point of the plots against connections.
+    pub(crate) fn is_of_scaling(&self) -> bool {
+        let is_part = matches!(self.part, Part::Echo | Part::Scaling);
+        is_part && self.shape.message_bytes == SMALL && self.shape.depth == 1
     }
 
     /// Files that one process has open at once.
@@ -203,8 +209,10 @@ const ECHO: [(usize, usize); 10] = [
 const SCALING: [usize; 5] = [30, 300, 2000, 10_000, 15_000];
 const IDLE: usize = 10_000;
 const OWN_BUFFER_BYTES: usize = 2 * KIB;
-const SLICE: Duration = Duration::from_millis(200);
+const SLICE: Duration = Duration::from_millis(150);
 const SLICE_PER_CONNECTION: Duration = Duration::from_micros(60);
+/// Of what no ratio is told of.
+const ROUNDS_OF_PLOTS: usize = 2;
 const QUICK_SLICE: Duration = Duration::from_millis(20);
 const QUICK_CONNECTIONS: usize = 1000;
 /// Pipes, listeners, what a runtime has.

@@ -30,9 +30,20 @@ pub(crate) fn report(results: &Results, options: &Options, plots: &[(String, Str
         }
         section(&mut text, "Plots", &images);
     }
+    let cells = || results.cells.iter();
+    let echo: Vec<&Measured> = cells().filter(|it| it.cell.part == Part::Echo).collect();
     for (metric, decimals, unit) in OVERVIEWS {
         let title = format!("Echo, {} ({unit})", metric.name());
-        if let Some(table) = overview(results, metric, decimals) {
+        if let Some(table) = overview(&echo, metric, decimals) {
+            section(&mut text, &title, table.as_str());
+        }
+    }
+    if cells().any(|it| it.cell.part == Part::Scaling) {
+        let mut scaling: Vec<&Measured> = cells().filter(|it| it.cell.is_of_scaling()).collect();
+        scaling.sort_by_key(|it| it.cell.shape.connections);
+        let (metric, decimals, unit) = OVERVIEWS[0];
+        let title = format!("Scaling, {} ({unit})", metric.name());
+        if let Some(table) = overview(&scaling, metric, decimals) {
             section(&mut text, &title, table.as_str());
         }
     }
@@ -69,24 +80,22 @@ fn introduction(options: &Options) -> String {
     let rounds = options.rounds;
     write!(
         text,
-        "\n{rounds} rounds{}. In a round every server of a cell is started anew in a process of its \
+        "\nRounds: {rounds}{}. In a round every server of a cell is started anew in a process of its \
          own, and they take turns in slices. Servers are on the first core, the load generator on \
          the second, unless a part says otherwise. Medians of all slices; the spread is the distance \
          of the quarter points in percent of the median. CPU is user and system time of the server's \
          process. Every byte that comes back is compared.\n",
         match options.is_quick {
             true => " (quick: the figures mean nothing)",
-            false => "; at most 3 in the parts scaling and memory",
+            false => "; 2 in the parts scaling and memory",
         }
     )
     .expect(GROWS);
     text
 }
 
-/// One metric: servers by cells of the echo part.
-fn overview(results: &Results, metric: Metric, decimals: usize) -> Option<Table> {
-    let cells = results.cells.iter();
-    let cells: Vec<&Measured> = cells.filter(|it| it.cell.part == Part::Echo).collect();
+/// One metric: servers by cells.
+fn overview(cells: &[&Measured], metric: Metric, decimals: usize) -> Option<Table> {
     let mut columns = vec!["server"];
     columns.extend(cells.iter().map(|it| it.cell.name.as_str()));
     let mut table = Table::with_words(1, &columns);
@@ -295,12 +304,14 @@ mod tests {
 
     #[test]
     fn the_overview_has_a_column_for_each_cell() {
-        let table = overview(&results(), Metric::RequestsPerSecond, 0).unwrap();
+        let results = results();
+        let cells: Vec<_> = results.cells.iter().collect();
+        let table = overview(&cells, Metric::RequestsPerSecond, 0).unwrap();
         assert_eq!(
             table.as_str(),
             "| server | 64 B x 100 |\n| --- | ---: |\n| tokio current_thread | 250 |\n"
         );
-        assert!(overview(&Results::default(), Metric::CpuMicros, 2).is_none());
+        assert!(overview(&[], Metric::CpuMicros, 2).is_none());
     }
 
     #[test]

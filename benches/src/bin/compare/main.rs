@@ -97,6 +97,7 @@ fn measure(options: &Options) -> io::Result<()> {
             write_report(folder, &results, options)?;
         }
     }
+    // What is driven by another load generator joins here, with its tables and its bounds.
     print!("{}", document::report(&results, options, &[]));
     Ok(())
 }

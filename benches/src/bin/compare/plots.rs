@@ -58,10 +58,9 @@ fn figures(results: &Results) -> Vec<(String, Figure)> {
 
 fn by_connections(results: &Results, metric: Metric) -> Panel {
     let is_meant = |cell: &Cell| {
-        let is_part = matches!(cell.part, Part::Echo | Part::Scaling);
         // What a process has anyway would be told as a cost of a few connections.
         let is_crowd = metric != Metric::BytesEach || cell.shape.connections >= CROWD;
-        is_part && is_crowd && cell.shape.message_bytes == 64 && cell.shape.depth == 1
+        cell.is_of_scaling() && is_crowd
     };
     Panel {
         title: String::new(),
