@@ -13,6 +13,9 @@ import subprocess
 import threading
 
 
+CONNECTIONS_MAX = 1024
+
+
 class Client:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
@@ -133,6 +136,24 @@ def pipelines(port, number):
     sender.join()
 
 
+def full(port):
+    """One more than there are places reads why it is closed, though its request was not read."""
+    served, refused = [], 0
+    while refused < 10:
+        client = Client(port)
+        client.socket.sendall(b"set a 0 0 1000\r\n" + b"x" * 1000 + b"\r\n")
+        if client.socket.recv(1, socket.MSG_PEEK) == b"S":
+            client.expect(b"STORED\r\n")
+            served.append(client)
+            assert len(served) <= CONNECTIONS_MAX, "there is no limit"
+            continue
+        client.expect(b"ERROR Too many open connections\r\n")
+        client.gone()
+        refused += 1
+    for client in served:
+        client.socket.close()
+
+
 def tools(port):
     if not shutil.which("memccapable"):
         print("memcached: libmemcached's tools are not there, skipped")
@@ -163,6 +184,7 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda number: pipelines(port, number), range(8)))
         tools(port)
+        full(port)
         assert server.poll() is None, "the server ended"
     finally:
         server.kill()

@@ -56,8 +56,10 @@ fn main() {
 async fn enter(stream: TcpStream, peer: SocketAddr, connections: Connections) {
     match connections.enter() {
         Some(_place) => chat(stream, peer).await,
-        // It is closed either way.
-        None => drop(stream.try_write(b"too many members\n")),
+        None => {
+            let farewell = b"too many members\n";
+            connections.turn_away(stream, farewell).await;
+        }
     }
 }
 

@@ -55,8 +55,11 @@ fn main() {
         loop {
             let (stream, _) = listener.accept().await?;
             let Some(place) = connections.enter() else {
-                // It is closed either way.
-                let _ = stream.try_write(b"ERROR Too many open connections\r\n");
+                let connections = connections.clone();
+                drop(oneloop::spawn(async move {
+                    let farewell = b"ERROR Too many open connections\r\n";
+                    connections.turn_away(stream, farewell).await;
+                }));
                 continue;
             };
             let store = Arc::clone(&store);

@@ -23,3 +23,9 @@ pub(crate) fn read(path: &Path) -> Result<Exceptions> {
     }
     Ok(exceptions)
 }
+
+/// The tests of one file among them, without its name.
+pub(crate) fn of_file<'a>(exceptions: &'a Exceptions, file: &str) -> Vec<&'a str> {
+    let of_file = |name: &'a String| name.strip_prefix(file)?.strip_prefix("::");
+    exceptions.keys().filter_map(of_file).collect()
+}

@@ -27,23 +27,27 @@ pub(crate) enum Verdict {
 /// The verdicts of a file, by the name of the test.
 pub(crate) type Outcome = BTreeMap<String, Verdict>;
 
-/// Runs all tests of a file; those that fail or do not end, once more alone. A file that does not
-/// list its tests, or that ends badly although each of them passed, fails as a whole.
-pub(crate) fn run(executable: &Path, directory: &Path) -> Result<Outcome> {
+/// Runs all tests of a file; those that fail or do not end, once more alone. Those that need not
+/// pass run alone only: one that does not end would cost the whole limit of the file. A file that
+/// does not list its tests, or that ends badly although each of them passed, fails as a whole.
+pub(crate) fn run(executable: &Path, directory: &Path, need_not_pass: &[&str]) -> Result<Outcome> {
     let (listing, status) = output_of(executable, directory, &["--list"], TEST_LIMIT)?;
     let Some(names) = names_in(&listing, status) else {
         eprintln!("--- the tests are not listed\n{}", tail(&listing));
         return Ok(failed("(does not list its tests)"));
     };
-    let (text, status) = output_of(executable, directory, &[], FILE_LIMIT)?;
+    let (text, status) = output_of(executable, directory, &all_but(need_not_pass), FILE_LIMIT)?;
     let mut outcome = Outcome::new();
     let mut any_failed = false;
     for name in names {
         let verdict = match verdict_in(&text, &name) {
             Some(verdict @ (Verdict::Passed | Verdict::Ignored)) => verdict,
+            _ if need_not_pass.contains(&name.as_str()) => {
+                run_alone(executable, directory, &name, EXCEPTION_LIMIT)?
+            }
             _ => {
                 any_failed = true;
-                run_alone(executable, directory, &name)?
+                run_alone(executable, directory, &name, TEST_LIMIT)?
             }
         };
         outcome.insert(name, verdict);
@@ -55,6 +59,13 @@ pub(crate) fn run(executable: &Path, directory: &Path) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// What tells a file of tests to leave some out.
+fn all_but<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["--exact"];
+    arguments.extend(names.iter().flat_map(|&name| ["--skip", name]));
+    arguments
+}
+
 fn failed(what: &str) -> Outcome {
     Outcome::from([(what.to_owned(), Verdict::Failed)])
 }
@@ -63,8 +74,8 @@ fn is_good(status: Option<ExitStatus>) -> bool {
     status.is_some_and(|status| status.success())
 }
 
-fn run_alone(executable: &Path, directory: &Path, name: &str) -> Result<Verdict> {
-    let (text, status) = output_of(executable, directory, &["--exact", name], TEST_LIMIT)?;
+fn run_alone(executable: &Path, directory: &Path, name: &str, limit: Duration) -> Result<Verdict> {
+    let (text, status) = output_of(executable, directory, &["--exact", name], limit)?;
     let has_passed = is_good(status) && text.contains("1 passed");
     if !has_passed {
         let end = if status.is_none() {
@@ -159,6 +170,8 @@ fn tail(text: &str) -> String {
 
 const FILE_LIMIT: Duration = Duration::from_secs(60);
 const TEST_LIMIT: Duration = Duration::from_secs(30);
+/// For a test that need not pass.
+const EXCEPTION_LIMIT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const TAIL_LINES: usize = 30;
 
@@ -192,9 +205,30 @@ mod tests {
         let directory =
             std::env::temp_dir().join(format!("conformance-run-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let outcome = run(Path::new("/bin/false"), &directory).unwrap();
+        let outcome = run(Path::new("/bin/false"), &directory, &[]).unwrap();
         fs::remove_dir_all(&directory).unwrap();
         assert_eq!(outcome, failed("(does not list its tests)"));
+    }
+
+    #[test]
+    fn tests_that_need_not_pass_run_alone_only() {
+        assert_eq!(
+            all_but(&["one", "module::two"]),
+            ["--exact", "--skip", "one", "--skip", "module::two"]
+        );
+        // This very binary: all but one of the tests that lie in this module, listed.
+        let executable = std::env::current_exe().unwrap();
+        let skipped = "run::tests::verdicts_are_taken_from_the_output";
+        let mut arguments = all_but(&[skipped]);
+        arguments.push("--list");
+        let directory =
+            std::env::temp_dir().join(format!("conformance-skip-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (listing, status) = output_of(&executable, &directory, &arguments, TEST_LIMIT).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+        let names = names_in(&listing, status).unwrap();
+        assert!(names.contains(&"run::tests::tests_are_taken_from_the_listing".to_owned()));
+        assert!(!names.contains(&skipped.to_owned()));
     }
 
     #[test]
