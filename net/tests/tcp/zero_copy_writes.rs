@@ -313,8 +313,11 @@ fn stream_comes_back_and_goes_on_in_another_writer() {
         let (mut stream, peer) = with_std_peer().await;
         let reader = read_slowly(peer);
         let message = Bytes::from(pattern(100 * KIB));
-        for _ in 0..3 {
-            let mut writer = ZeroCopyWriter::new(stream).with_keep_asking();
+        for keeps_asking in [true, false, true] {
+            let mut writer = ZeroCopyWriter::new(stream);
+            if keeps_asking {
+                writer = writer.with_keep_asking();
+            }
             for _ in 0..3 {
                 writer.write_all(message.clone()).await.unwrap();
                 writer.released().await.unwrap();
@@ -327,6 +330,58 @@ fn stream_comes_back_and_goes_on_in_another_writer() {
         let mut expected = message.repeat(9);
         expected.extend(b"by itself");
         assert!(reader.join().unwrap() == expected);
+    });
+}
+
+#[test]
+fn stream_comes_back_when_the_memory_is_released_and_not_before() {
+    run(async {
+        let bytes = pattern(8 * MIB);
+        let (writer, peer, dropped) = with_bytes_in_flight(&bytes).await;
+        let mut back = pin!(writer.into_inner());
+        let waited = poll_and_drop(100, back.as_mut()).await;
+        assert!(waited.is_none(), "the peer has not read anything");
+        let reader = read_slowly(peer);
+        let stream = back.await.unwrap();
+        assert_eq!(dropped.load(Relaxed), 1);
+        drop(stream);
+        assert!(bytes.starts_with(&reader.join().unwrap()));
+    });
+}
+
+#[test]
+fn sends_before_the_first_notice_are_copied() {
+    run(async {
+        let (stream, mut peer) = with_narrow_peer((Ipv4Addr::LOCALHOST, 0)).await;
+        let mut writer = ZeroCopyWriter::new(stream);
+        let sent = pattern(16 * MIB);
+        let mut rest = Bytes::from(sent.clone());
+        let first = writer.write(&mut rest).await.unwrap();
+        // The peer reads enough to make room, and leaves a part of it unacknowledged.
+        let mut received = vec![0; first / 2];
+        peer.read_exact(&mut received).unwrap();
+        let second = writer.write(&mut rest).await.unwrap();
+        assert!(second > 0);
+        assert_eq!(writer.asked_bytes(), first as u64);
+        assert_eq!(writer.in_flight_bytes().unwrap(), first);
+        let reader = read_slowly(peer);
+        writer.into_inner().await.unwrap();
+        received.extend(reader.join().unwrap());
+        assert!(received == sent[..first + second]);
+    });
+}
+
+#[test]
+fn limit_of_bytes_in_flight_never_forbids_what_is_asked_for() {
+    run(async {
+        let (stream, peer) = with_std_peer().await;
+        let reader = read_slowly(peer);
+        let mut writer = ZeroCopyWriter::new(stream).with_in_flight_bytes_max(0);
+        let bytes = pattern(100 * KIB);
+        writer.write_all(bytes.clone().into()).await.unwrap();
+        assert!(writer.asked_bytes() > 0);
+        drop(writer);
+        assert!(reader.join().unwrap() == bytes);
     });
 }
 
