@@ -395,7 +395,7 @@ impl<T: AsFd> Source<T> {
     #[inline]
     fn poll_op<R>(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         direction: Direction,
         mut op: impl FnMut(&T) -> io::Result<R>,
         drained: impl FnOnce(&R) -> bool,
