@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use oneloop_net::TcpStream;
 use oneloop_net::server::{Connection, OverloadPolicy, Server, ServerHandle};
-use oneloop_runtime::task::spawn;
+use oneloop_runtime::task::{spawn, spawn_blocking};
 use oneloop_runtime::time::{sleep, timeout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -246,14 +246,33 @@ fn request_in_the_sockets_buffer_is_answered() {
 #[test]
 fn half_a_request_is_waited_for() {
     run(async {
-        let server = Server::builder().serve(ANY_PORT, echo_lines).await.unwrap();
+        let (told, is_told) = mpsc::channel();
+        // Says when the drain has come to its loop.
+        let handler = move |connection: Connection| {
+            let told = told.clone();
+            async move {
+                let watch = async {
+                    connection.draining().await;
+                    told.send(()).unwrap();
+                };
+                let serve = async {
+                    while let Some(line) = read_line(&connection).await? {
+                        connection.write_all(&line).await?;
+                    }
+                    io::Result::Ok(())
+                };
+                futures_lite::future::zip(watch, serve).await.1
+            }
+        };
+        let server = Server::builder().serve(ANY_PORT, handler).await.unwrap();
         let mut client = client(&server).await;
         client.write_all(b"pi").await.unwrap();
         until(&server, |counts| counts.accepted == 1 && counts.idle == 0).await;
-        sleep(Duration::from_millis(20)).await;
         let drained = server.clone();
         let drain = spawn(async move { drained.drain(LONG).await });
-        sleep(Duration::from_millis(50)).await;
+        spawn_blocking(move || is_told.recv().unwrap())
+            .await
+            .unwrap();
         assert!(!is_closed(&client) && !drain.is_finished());
         client.write_all(b"ng\n").await.unwrap();
         assert_answered(&mut client).await;
