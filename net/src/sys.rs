@@ -156,8 +156,19 @@ pub(crate) fn send(stream: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
     })?)
 }
 
-/// Sends from several buffers as if they were one.
+/// Sends from several buffers as if they were one. A few bytes are gathered here: the kernel takes
+/// a list of buffers less readily than it takes one.
 pub(crate) fn send_vectored(stream: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let bytes = |sum: usize, buf: &IoSlice<'_>| sum.saturating_add(buf.len());
+    if bufs.iter().fold(0, bytes) <= GATHERED_BYTES_MAX {
+        let mut gathered = [0; GATHERED_BYTES_MAX];
+        let mut filled = 0;
+        for buf in bufs {
+            gathered[filled..][..buf.len()].copy_from_slice(buf);
+            filled += buf.len();
+        }
+        return send(stream, &gathered[..filled]);
+    }
     let sent = retry_on_intr(|| {
         let mut no_control = rustix::net::SendAncillaryBuffer::default();
         rustix::net::sendmsg(stream, bufs, &mut no_control, SEND_FLAGS)
@@ -220,6 +231,10 @@ pub(crate) fn set_linger(socket: impl AsFd, time: Option<Duration>) -> io::Resul
 pub(crate) fn transfer_bytes(len: usize) -> usize {
     len.min(TRANSFER_BYTES_MAX)
 }
+
+/// Bytes of several buffers that are copied into one: the head and the body of a short answer.
+/// send(2) of 88 bytes over loopback takes 4.2 us, sendmsg(2) of the same in two buffers 4.4.
+const GATHERED_BYTES_MAX: usize = 1024;
 
 /// The buffers that one vectored call takes at most.
 pub(crate) const VECTORED_BUFFERS_MAX: usize = 1024;
