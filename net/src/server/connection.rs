@@ -22,6 +22,7 @@ use super::gate::Take;
 use super::guards::{DrainWait, PartialRead, ReadWait, RequestGuard, Reservation, WriteWait};
 use super::link::{Link, SOCKET};
 use crate::TcpStream;
+use crate::zero_copy::{AsSocket as _, SendFile};
 
 /// A connection that a [`Server`](super::Server) has accepted.
 ///
@@ -461,6 +462,37 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Sends `length` bytes of a file from `offset` on, as [`TcpStream::send_file`] does: without a
+    /// copy in user memory, and what is not in the kernel's cache is read from the disk on this loop.
+    /// Returns the length.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_write`](Self::poll_write); `UnexpectedEof` if the file ends before; those of read(2)
+    /// on the file. How much was sent until then is not known.
+    ///
+    /// # Cancel safety
+    ///
+    /// **Not safe**: if the future is dropped, an unknown part has been sent.
+    pub async fn send_file(&self, file: impl AsFd, offset: u64, length: u64) -> io::Result<u64> {
+        let _wait = WriteWait(&self.link);
+        let mut sending = SendFile::new(self.stream.as_socket(), file, offset, length);
+        poll_fn(|cx| {
+            self.link.check()?;
+            let before = sending.sent();
+            let outcome = Pin::new(&mut sending).poll(cx);
+            match usize::try_from(sending.sent() - before) {
+                Ok(0) => {}
+                moved => self.link.sent(moved.unwrap_or(usize::MAX)),
+            }
+            if outcome.is_pending() {
+                self.link.write_waits(cx.waker())?;
+            }
+            outcome
+        })
+        .await
     }
 
     /// Does nothing: a TCP connection keeps no bytes back.

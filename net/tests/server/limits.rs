@@ -1,7 +1,9 @@
 //! Time limits: never early, and only where they belong. Where the clock jumps, the machine's pace
 //! has no part in it.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oneloop_net::server::{Connection, Server, ServerHandle};
@@ -227,6 +229,71 @@ fn peer_that_takes_nothing_ends_in_a_write_timeout() {
         let counts = until(&server, |counts| counts.failed > 0).await;
         assert_eq!((counts.write_timeouts, counts.failed), (1, 1));
         drop((deaf, slow));
+    });
+}
+
+/// A file of so many bytes, which has no name any more.
+fn nameless_file(bytes: &[u8]) -> File {
+    let name = format!("oneloop-server-{}-{}", std::process::id(), bytes.len());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let file = File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file
+}
+
+#[test]
+fn file_that_is_sent_is_counted() {
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let file = Arc::new(nameless_file(&bytes));
+    let length = bytes.len() as u64;
+    run(async move {
+        let handler = move |connection: Connection| {
+            let file = Arc::clone(&file);
+            async move {
+                let sent = connection.send_file(&*file, 1, length - 1).await?;
+                assert_eq!(sent, length - 1);
+                // Beyond the end there is nothing to send.
+                let error = connection.send_file(&*file, length, 1).await.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+                connection.read(&mut [0]).await
+            }
+        };
+        let handler = move |connection| {
+            let served = handler(connection);
+            async move { served.await.map(drop) }
+        };
+        let server = Server::builder().serve(ANY_PORT, handler).await.unwrap();
+        let mut client = client(&server).await;
+        let mut received = vec![0; bytes.len() - 1];
+        client.read_exact(&mut received).await.unwrap();
+        assert!(received == bytes[1..], "other bytes have come");
+        until(&server, |counts| counts.idle == 1).await;
+        assert_eq!(server.connections().await[0].bytes_out, length - 1);
+        drop(client);
+        until(&server, |counts| counts.finished == 1).await;
+    });
+}
+
+#[test]
+fn peer_that_takes_no_file_ends_in_a_write_timeout() {
+    let file = Arc::new(nameless_file(&vec![0; 64 * 1024 * 1024]));
+    run(async move {
+        let handler = move |connection: Connection| {
+            let file = Arc::clone(&file);
+            async move {
+                connection
+                    .send_file(&*file, 0, 64 * 1024 * 1024)
+                    .await
+                    .map(drop)
+            }
+        };
+        let server = Server::builder().write_timeout(LIMIT);
+        let server = server.serve(ANY_PORT, handler).await.unwrap();
+        let deaf = client(&server).await;
+        let counts = until(&server, |counts| counts.failed > 0).await;
+        assert_eq!((counts.write_timeouts, counts.failed), (1, 1));
+        drop(deaf);
     });
 }
 
