@@ -1,0 +1,233 @@
+//! The files that a loop has open.
+//!
+//! Place: plain memory of one loop; what may wait for the disk runs on the blocking pool.
+//!
+//! # Invariants
+//! - Nothing is handed out that was looked at before the last second, except while somebody looks
+//!   anew: then the others go on with what was there.
+//! - What is in the table has limits: descriptors, bytes, entries. A table that is full begins anew;
+//!   answers under way keep what they send.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use httpdate::HttpDate;
+use oneloop::net::zero_copy::read_ahead;
+use oneloop::task::spawn_blocking;
+
+use super::target;
+
+/// Files that one loop knows.
+const FILES_MAX: usize = 4096;
+/// Descriptors that one loop keeps open.
+const DESCRIPTORS_MAX: usize = 256;
+/// Bytes that one loop keeps in memory.
+const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one file that is kept, whatever was asked for: each client that does not read costs as
+/// many.
+const FILE_KEPT_BYTES_MAX: u64 = 64 * 1024;
+
+/// A file that can be served.
+#[derive(Debug)]
+pub(crate) struct Servable {
+    /// The status line and the lines that depend on the file alone.
+    pub(crate) head: Vec<u8>,
+    /// When it was changed last, as HTTP writes it.
+    pub(crate) modified: String,
+    pub(crate) content: Content,
+    stamp: Stamp,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Kept(Vec<u8>),
+    /// In the file, so many.
+    Open(File, u64),
+}
+
+/// What tells that a file is still the same.
+type Stamp = (u64, Option<SystemTime>);
+
+/// What a target turned out to be.
+#[derive(Debug)]
+pub(crate) enum Found {
+    File(Rc<Servable>),
+    /// A folder, named without the slash at its end.
+    Folder,
+    Nothing,
+    /// The system fails: too many descriptors are open, for instance.
+    Failed,
+}
+
+/// What the blocking pool brings back.
+enum Loaded {
+    /// It has the stamp that is known.
+    Same,
+    File(Servable),
+    Folder,
+}
+
+/// The files of one loop.
+#[derive(Debug)]
+pub(crate) struct Files {
+    root: PathBuf,
+    keep_bytes_max: u64,
+    table: RefCell<HashMap<String, Entry>>,
+    descriptors: Cell<usize>,
+    kept_bytes: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    file: Rc<Servable>,
+    /// The second in which it was looked at last.
+    looked_at: Cell<u64>,
+}
+
+impl Files {
+    pub(crate) fn new(root: PathBuf, keep_bytes_max: u64) -> Self {
+        Self {
+            root,
+            keep_bytes_max: keep_bytes_max.min(FILE_KEPT_BYTES_MAX),
+            table: RefCell::default(),
+            descriptors: Cell::new(0),
+            kept_bytes: Cell::new(0),
+        }
+    }
+
+    /// The file of a target, if it was looked at within this second. If not, the caller is the one
+    /// to [`load`](Self::load) it.
+    pub(crate) fn get(&self, target: &str, second: u64) -> Option<Rc<Servable>> {
+        let table = self.table.borrow();
+        let entry = table.get(target)?;
+        let is_fresh = entry.looked_at.replace(second) == second;
+        is_fresh.then(|| Rc::clone(&entry.file))
+    }
+
+    /// Looks at the file of a target.
+    pub(crate) async fn load(&self, target: String, second: u64) -> Found {
+        let Some(path) = target::path(&target) else {
+            return Found::Nothing;
+        };
+        let known = self
+            .table
+            .borrow()
+            .get(&target)
+            .map(|it| Rc::clone(&it.file));
+        let stamp = known.as_ref().map(|file| file.stamp);
+        let (path, keep_bytes_max) = (self.root.join(path), self.keep_bytes_max);
+        let loading = spawn_blocking(move || load(&path, stamp, keep_bytes_max));
+        let loaded = loading.await.unwrap_or_else(|error| Err(error.into()));
+        match (loaded, known) {
+            (Ok(Loaded::Same), Some(file)) => Found::File(file),
+            (Ok(Loaded::File(file)), _) => {
+                let file = Rc::new(file);
+                self.insert(target, Rc::clone(&file), second);
+                Found::File(file)
+            }
+            (other, _) => {
+                self.remove(&target);
+                match other {
+                    Ok(_) => Found::Folder,
+                    Err(error) if is_absence(&error) => Found::Nothing,
+                    Err(_) => Found::Failed,
+                }
+            }
+        }
+    }
+
+    fn insert(&self, target: String, file: Rc<Servable>, second: u64) {
+        self.remove(&target);
+        let (descriptors, kept_bytes) = file.content.cost();
+        let is_full = self.table.borrow().len() >= FILES_MAX
+            || self.descriptors.get() + descriptors > DESCRIPTORS_MAX
+            || self.kept_bytes.get() + kept_bytes > KEPT_BYTES_MAX;
+        if is_full {
+            self.table.borrow_mut().clear();
+            self.descriptors.set(0);
+            self.kept_bytes.set(0);
+        }
+        self.descriptors.update(|count| count + descriptors);
+        self.kept_bytes.update(|count| count + kept_bytes);
+        let looked_at = Cell::new(second);
+        self.table
+            .borrow_mut()
+            .insert(target, Entry { file, looked_at });
+    }
+
+    fn remove(&self, target: &str) {
+        let removed = self.table.borrow_mut().remove(target);
+        let cost = removed.map_or((0, 0), |entry| entry.file.content.cost());
+        self.descriptors.update(|count| count - cost.0);
+        self.kept_bytes.update(|count| count - cost.1);
+    }
+}
+
+impl Content {
+    /// Descriptors and bytes.
+    fn cost(&self) -> (usize, u64) {
+        match self {
+            Self::Kept(bytes) => (0, bytes.len() as u64),
+            Self::Open(..) => (1, 0),
+        }
+    }
+}
+
+/// Opens a file, unless it has the stamp that is known. Waits for the disk.
+fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Loaded> {
+    // Before it is opened: a pipe would wait for its other end.
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        return Ok(Loaded::Folder);
+    }
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if known == Some(stamp(&metadata)) {
+        return Ok(Loaded::Same);
+    }
+    let file = File::open(path)?;
+    // Of the file that was opened, which may be another one by now.
+    let metadata = file.metadata()?;
+    let length = metadata.len();
+    let (length, content) = if length <= keep_bytes_max {
+        let mut bytes = Vec::new();
+        file.take(keep_bytes_max).read_to_end(&mut bytes)?;
+        (bytes.len() as u64, Content::Kept(bytes))
+    } else {
+        read_ahead(&file, 0, length)?;
+        (length, Content::Open(file, length))
+    };
+    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    let modified = HttpDate::from(modified.max(SystemTime::UNIX_EPOCH)).to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\
+         Last-Modified: {modified}\r\n",
+        target::content_type(path)
+    );
+    Ok(Loaded::File(Servable {
+        head: head.into_bytes(),
+        modified,
+        content,
+        stamp: stamp(&metadata),
+    }))
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    (metadata.len(), metadata.modified().ok())
+}
+
+/// Whether it is the client that is wrong. What may not be read is not there for it.
+fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::NotFound | Kind::NotADirectory | Kind::PermissionDenied | Kind::InvalidFilename
+    )
+}
