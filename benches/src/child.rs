@@ -18,6 +18,7 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::http;
 use crate::load::{Load, Outcome, Shape, Until};
 use crate::process::{cpu_time, pin, resident_bytes};
 use crate::servers::{ServeOptions, Server};
@@ -230,8 +231,8 @@ impl LoadProcess {
     }
 }
 
-/// The child's side: does what `serve NAME BYTES LOOPS CORES` or `load ADDRESS CONNECTIONS BYTES
-/// DEPTH CORES` say. Other arguments are not for a child: then it answers `false`.
+/// The child's side: does what `serve NAME BYTES LOOPS CORES`, `http NAME` or
+/// `load ADDRESS CONNECTIONS BYTES DEPTH CORES` say. Other arguments are not for a child: then it answers `false`.
 ///
 /// # Errors
 ///
@@ -240,6 +241,7 @@ pub fn run_as_child(arguments: &[String]) -> io::Result<bool> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["serve", name, buffer_bytes, loops, cores] => serve(name, buffer_bytes, loops, cores),
+        ["http", name] => pin(SERVER_CORE).and_then(|()| http::serve(name, announce)),
         ["load", ref numbers @ ..] => load(numbers),
         _ => return Ok(false),
     };
@@ -258,15 +260,18 @@ fn serve(name: &str, buffer_bytes: &str, loops: &str, cores: &str) -> io::Result
         loops: parse(loops)?,
     };
     parse::<Cores>(cores)?.pin(SERVER_CORE)?;
-    server.run(&options, |address| {
-        say(address).expect("the parent listens");
-        thread::spawn(|| {
-            for _question in io::stdin().lines() {
-                say(cpu_time().as_nanos()).expect("the parent listens");
-            }
-            process::exit(0);
-        });
-    })
+    server.run(&options, announce)
+}
+
+/// Tells the parent where the server listens, answers its questions, and exits with it.
+fn announce(address: SocketAddr) {
+    say(address).expect("the parent listens");
+    thread::spawn(|| {
+        for _question in io::stdin().lines() {
+            say(cpu_time().as_nanos()).expect("the parent listens");
+        }
+        process::exit(0);
+    });
 }
 
 fn load(numbers: &[&str]) -> io::Result<()> {
@@ -322,5 +327,5 @@ fn parse<T: FromStr>(text: &str) -> io::Result<T> {
 /// How long a child may take to exit.
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
 const FAILED: &str = "failed: ";
-const SERVER_CORE: usize = 0;
-const LOAD_CORE: usize = 1;
+pub(crate) const SERVER_CORE: usize = 0;
+pub(crate) const LOAD_CORE: usize = 1;
