@@ -317,13 +317,14 @@ impl Local {
     fn look_for_work(&self, limit: Duration, pause: fn()) -> bool {
         // It does not stand still: others may send it work.
         self.remote.published.set_turn_began(None);
-        let started = Instant::now();
+        // Most often the first look finds some: then the clock need not be read.
+        let mut started = None;
         loop {
             self.wait(Some(Duration::ZERO));
             if self.has_work() || !self.remote.inbox.is_empty() || self.timers.fire_due() > 0 {
                 return true;
             }
-            if started.elapsed() >= limit {
+            if started.get_or_insert_with(Instant::now).elapsed() >= limit {
                 return false;
             }
             pause();
