@@ -110,10 +110,12 @@ impl<'a> Lines<'a> {
 /// The path of a target without its query: of `/path?query`, and of `http://host/path`, which
 /// servers have to understand too (RFC 9112, section 3.2.2).
 fn origin(target: &str) -> Option<&str> {
-    let path = match target.split_once("://") {
-        Some(("http" | "https", rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-        _ => target,
-    };
-    let path = path.split('?').next()?;
-    path.starts_with('/').then_some(path)
+    if target.starts_with('/') {
+        return target.split('?').next();
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    if !matches!(scheme, "http" | "https") {
+        return None;
+    }
+    rest.find('/').map_or(Some("/"), |at| origin(&rest[at..]))
 }
