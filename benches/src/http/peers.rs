@@ -113,7 +113,6 @@ pub(super) fn go(folder: &Folder) -> io::Result<ServerProcess> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/http.go");
     let mut build = Command::new("go");
     build.arg("build").arg("-o").arg(&program).arg(source);
-    build.env("GOCACHE", folder.0.join("go-cache"));
     if !build.status()?.success() {
         return Err(io::Error::other("go build failed"));
     }

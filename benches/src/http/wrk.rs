@@ -18,19 +18,41 @@ pub(super) struct Slice {
     pub(super) p99: Duration,
 }
 
+/// Where wrk runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// One thread on the second core, which the server does not use.
+    SecondCore,
+    /// Two threads on both cores: requests always wait for the server.
+    BothCores,
+}
+
 /// Connections of wrk's, one request in flight on each.
 pub(super) const CONNECTIONS: usize = 100;
 
-/// Drives a server for whole seconds, from the second core.
-pub(super) fn run(address: SocketAddr, path: &str, seconds: u64) -> io::Result<Slice> {
+/// Drives a server for whole seconds.
+pub(super) fn run(
+    address: SocketAddr,
+    path: &str,
+    place: Place,
+    seconds: u64,
+) -> io::Result<Slice> {
+    let threads = match place {
+        Place::SecondCore => "1",
+        Place::BothCores => "2",
+    };
     let mut wrk = Command::new("wrk");
     wrk.arg("--latency")
-        .args(["-t", "1", "-c", &CONNECTIONS.to_string()])
+        .args(["-t", threads, "-c", &CONNECTIONS.to_string()])
         .args(["-d", &format!("{seconds}s")])
         .arg(format!("http://{address}{path}"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let output = spawn_pinned(&mut wrk, LOAD_CORE)?.wait_with_output()?;
+    let wrk = match place {
+        Place::SecondCore => spawn_pinned(&mut wrk, LOAD_CORE)?,
+        Place::BothCores => wrk.spawn()?,
+    };
+    let output = wrk.wait_with_output()?;
     let report = String::from_utf8_lossy(&output.stdout);
     parse(&report).ok_or_else(|| io::Error::other(format!("wrk at {address}{path}:\n{report}")))
 }
