@@ -18,6 +18,8 @@
 
 pub mod child;
 pub mod contest;
+pub mod footprint;
+pub mod goals;
 pub mod http;
 pub mod idle;
 pub mod kind;

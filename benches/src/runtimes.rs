@@ -29,6 +29,9 @@ pub trait Runtime: Sync + Sized + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
+    /// Spawns a task that nobody joins. Inside `block_on` only.
+    fn spawn_detached(future: impl Future<Output = ()> + Send + 'static);
+
     /// Lets the other tasks run.
     fn yield_now() -> impl Future<Output = ()> + Send;
 
@@ -89,6 +92,10 @@ impl Runtime for Oneloop {
         async move { task.await.expect(ENDS_WELL) }
     }
 
+    fn spawn_detached(future: impl Future<Output = ()> + Send + 'static) {
+        drop(oneloop::spawn(future));
+    }
+
     fn yield_now() -> impl Future<Output = ()> + Send {
         oneloop::task::yield_now()
     }
@@ -124,6 +131,10 @@ impl Runtime for OneloopMulti {
         F::Output: Send + 'static,
     {
         Oneloop::spawn(future)
+    }
+
+    fn spawn_detached(future: impl Future<Output = ()> + Send + 'static) {
+        Oneloop::spawn_detached(future);
     }
 
     fn yield_now() -> impl Future<Output = ()> + Send {
@@ -163,6 +174,10 @@ impl Runtime for TokioCurrent {
         async move { task.await.expect(ENDS_WELL) }
     }
 
+    fn spawn_detached(future: impl Future<Output = ()> + Send + 'static) {
+        drop(tokio::spawn(future));
+    }
+
     fn yield_now() -> impl Future<Output = ()> + Send {
         tokio::task::yield_now()
     }
@@ -198,6 +213,10 @@ impl Runtime for TokioMulti {
         F::Output: Send + 'static,
     {
         TokioCurrent::spawn(future)
+    }
+
+    fn spawn_detached(future: impl Future<Output = ()> + Send + 'static) {
+        TokioCurrent::spawn_detached(future);
     }
 
     fn yield_now() -> impl Future<Output = ()> + Send {
@@ -236,6 +255,10 @@ impl Runtime for Smol {
         EXECUTOR.spawn(future)
     }
 
+    fn spawn_detached(future: impl Future<Output = ()> + Send + 'static) {
+        EXECUTOR.spawn(future).detach();
+    }
+
     fn yield_now() -> impl Future<Output = ()> + Send {
         smol::future::yield_now()
     }
@@ -269,6 +292,10 @@ impl Runtime for SmolGlobal {
         F::Output: Send + 'static,
     {
         smol::spawn(future)
+    }
+
+    fn spawn_detached(future: impl Future<Output = ()> + Send + 'static) {
+        smol::spawn(future).detach();
     }
 
     fn yield_now() -> impl Future<Output = ()> + Send {

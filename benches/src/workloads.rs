@@ -6,13 +6,14 @@ use std::hint::black_box;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::process::{Apart, apart};
+use crate::process::{Apart, apart, cpu_time};
 use crate::runtimes::Runtime;
 use crate::signal::Signal;
 
@@ -24,6 +25,18 @@ pub const CROWD: u64 = 100;
 /// Spawns a task and joins it, `count` times.
 pub fn spawn_join<R: Runtime>(runtime: &R, count: u64) -> Duration {
     in_task(runtime, async move {
+        let start = Instant::now();
+        for number in 0..count {
+            black_box(R::spawn(async move { number }).await);
+        }
+        start.elapsed()
+    })
+}
+
+/// As [`spawn_join`], in the root future of `block_on`: a root that is not a task is woken and polled
+/// in another way.
+pub fn spawn_join_in_root<R: Runtime>(runtime: &R, count: u64) -> Duration {
+    runtime.block_on(async {
         let start = Instant::now();
         for number in 0..count {
             black_box(R::spawn(async move { number }).await);
@@ -178,6 +191,100 @@ pub fn timer_fire<R: Runtime>(runtime: &R, count: u64) -> Duration {
     })
 }
 
+/// What a crowd of sleepers cost, and how late they woke up.
+#[derive(Debug, Clone, Copy)]
+pub struct Slept {
+    /// Processor time of all threads: spawning, arming, firing and ending.
+    pub cpu: Duration,
+    /// The mean of the times from a deadline to the code behind it.
+    pub late_mean: Duration,
+    /// The longest of them.
+    pub late_max: Duration,
+}
+
+/// Spawns `count` tasks that sleep until deadlines of their own, strewn over one second without an
+/// order. The second begins when enough time for the spawns has passed.
+///
+/// # Panics
+///
+/// If the spawns take longer than that, as the lateness would be theirs.
+pub fn sleepers<R: Runtime>(runtime: &R, count: u64) -> Slept {
+    let crowd = Arc::new(Crowd::new(count));
+    let cpu_before = cpu_time();
+    let own = Arc::clone(&crowd);
+    runtime.block_on(async {
+        let spawner = R::spawn(async move {
+            let begin = Instant::now() + FOR_SPAWNS;
+            for number in 0..count {
+                let deadline = begin + strewn(number, count);
+                R::spawn_detached(sleeper::<R>(Arc::clone(&own), deadline));
+            }
+            assert!(
+                Instant::now() < begin,
+                "spawning took longer than FOR_SPAWNS"
+            );
+            own.is_over.wait().await;
+        });
+        spawner.await;
+    });
+    Slept {
+        cpu: cpu_time() - cpu_before,
+        late_mean: Duration::from_nanos(crowd.late_ns.load(Ordering::Relaxed) / count),
+        late_max: Duration::from_nanos(crowd.late_max_ns.load(Ordering::Relaxed)),
+    }
+}
+
+/// What the sleepers of one run leave behind.
+struct Crowd {
+    asleep: AtomicU64,
+    late_ns: AtomicU64,
+    late_max_ns: AtomicU64,
+    is_over: Signal,
+}
+
+impl Crowd {
+    fn new(count: u64) -> Self {
+        Self {
+            asleep: AtomicU64::new(count),
+            late_ns: AtomicU64::new(0),
+            late_max_ns: AtomicU64::new(0),
+            is_over: Signal::default(),
+        }
+    }
+}
+
+async fn sleeper<R: Runtime>(crowd: Arc<Crowd>, deadline: Instant) {
+    R::sleep(deadline.saturating_duration_since(Instant::now())).await;
+    let late = Instant::now().saturating_duration_since(deadline);
+    let late = u64::try_from(late.as_nanos()).unwrap_or(u64::MAX);
+    crowd.late_ns.fetch_add(late, Ordering::Relaxed);
+    if late > crowd.late_max_ns.load(Ordering::Relaxed) {
+        crowd.late_max_ns.fetch_max(late, Ordering::Relaxed);
+    }
+    if crowd.asleep.fetch_sub(1, Ordering::AcqRel) == 1 {
+        crowd.is_over.raise();
+    }
+}
+
+/// A place of its own in one second for each number below `count`, far from those of its neighbours.
+fn strewn(number: u64, count: u64) -> Duration {
+    let place = u128::from(number) * u128::from(STEP) % u128::from(count);
+    Duration::from_nanos((place * 1_000_000_000 / u128::from(count)) as u64)
+}
+
+/// Spawns `count` tasks that wait for ever, and has each polled once.
+pub fn idle_tasks<R: Runtime>(runtime: &R, count: u64) -> Duration {
+    in_task(runtime, async move {
+        let start = Instant::now();
+        for _ in 0..count {
+            R::spawn_detached(std::future::pending());
+        }
+        // The last task says that all before it have been polled.
+        R::spawn(async {}).await;
+        start.elapsed()
+    })
+}
+
 /// Runs the workload as a task: on a worker, if the runtime has some.
 fn in_task<R: Runtime>(
     runtime: &R,
@@ -187,5 +294,9 @@ fn in_task<R: Runtime>(
 }
 
 const FAR_AHEAD: Duration = Duration::from_secs(60);
+/// In which all sleepers are spawned.
+const FOR_SPAWNS: Duration = Duration::from_secs(1);
+/// A prime: each number has a place of its own, and neighbours are far apart.
+const STEP: u64 = 1_236_068_023;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const ONE: [u8; 8] = 1_u64.to_ne_bytes();
