@@ -202,8 +202,8 @@ pub struct Slept {
     pub late_max: Duration,
 }
 
-/// Spawns `count` tasks that sleep until deadlines of their own, strewn over one second without an
-/// order. The second begins when enough time for the spawns has passed.
+/// Spawns `count` tasks that sleep until deadlines of their own, spread evenly over one second that
+/// begins when enough time for the spawns has passed.
 ///
 /// # Panics
 ///
@@ -216,7 +216,7 @@ pub fn sleepers<R: Runtime>(runtime: &R, count: u64) -> Slept {
         let spawner = R::spawn(async move {
             let begin = Instant::now() + FOR_SPAWNS;
             for number in 0..count {
-                let deadline = begin + strewn(number, count);
+                let deadline = begin + Duration::from_nanos(number * 1_000_000_000 / count);
                 R::spawn_detached(sleeper::<R>(Arc::clone(&own), deadline));
             }
             assert!(
@@ -266,12 +266,6 @@ async fn sleeper<R: Runtime>(crowd: Arc<Crowd>, deadline: Instant) {
     }
 }
 
-/// A place of its own in one second for each number below `count`, far from those of its neighbours.
-fn strewn(number: u64, count: u64) -> Duration {
-    let place = u128::from(number) * u128::from(STEP) % u128::from(count);
-    Duration::from_nanos((place * 1_000_000_000 / u128::from(count)) as u64)
-}
-
 /// Spawns `count` tasks that wait for ever, and has each polled once.
 pub fn idle_tasks<R: Runtime>(runtime: &R, count: u64) -> Duration {
     in_task(runtime, async move {
@@ -296,7 +290,5 @@ fn in_task<R: Runtime>(
 const FAR_AHEAD: Duration = Duration::from_secs(60);
 /// In which all sleepers are spawned.
 const FOR_SPAWNS: Duration = Duration::from_secs(1);
-/// A prime: each number has a place of its own, and neighbours are far apart.
-const STEP: u64 = 1_236_068_023;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const ONE: [u8; 8] = 1_u64.to_ne_bytes();
