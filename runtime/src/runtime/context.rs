@@ -31,6 +31,7 @@ thread_local! {
     // The runtime whose blocking pool this thread belongs to: only compared, never followed.
     static POOL_OF: Cell<*const Shared> = const { Cell::new(ptr::null()) };
     static RESULT_OF: Cell<Option<Id>> = const { Cell::new(None) };
+    static NEXT_RESULT_OF: Cell<Option<Id>> = const { Cell::new(None) };
     static HANDLES: RefCell<Vec<Handle>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -109,6 +110,7 @@ pub(crate) struct PolledTask {
 }
 
 impl PolledTask {
+    #[inline]
     pub(crate) fn enter(task: Option<&Meta>, waker: &Waker) -> Self {
         let task = task.map_or(ptr::null(), ptr::from_ref);
         Self {
@@ -123,6 +125,7 @@ impl PolledTask {
 }
 
 impl Drop for PolledTask {
+    #[inline]
     fn drop(&mut self) {
         // An error means that the thread is ending: nobody asks any more.
         TASK.try_with(|cell| cell.set(self.task)).unwrap_or(());
@@ -138,8 +141,25 @@ pub(crate) struct DroppedResult {
 }
 
 impl DroppedResult {
+    /// The result that is dropped next on this thread is this task's.
+    pub(crate) fn will_be_of(id: Id) {
+        // An error means that the thread is ending: nobody asks any more.
+        NEXT_RESULT_OF
+            .try_with(|cell| cell.set(Some(id)))
+            .unwrap_or(());
+    }
+
+    /// Of the task that was named last.
+    pub(crate) fn begin() -> Self {
+        Self::of_task(NEXT_RESULT_OF.try_with(Cell::get).unwrap_or(None))
+    }
+
     pub(crate) fn of(id: Id) -> Self {
-        let before = RESULT_OF.try_with(|cell| cell.replace(Some(id)));
+        Self::of_task(Some(id))
+    }
+
+    fn of_task(id: Option<Id>) -> Self {
+        let before = RESULT_OF.try_with(|cell| cell.replace(id));
         Self {
             before: before.unwrap_or(None),
         }
@@ -170,6 +190,7 @@ pub(crate) fn with_task<R>(f: impl FnOnce(Option<&Meta>) -> R) -> R {
 
 /// Whether this waker is the one that the loop made for the future being polled: it is known not
 /// to panic.
+#[inline]
 pub(crate) fn is_own_waker(waker: &Waker) -> bool {
     let own = TRUSTED_WAKER.try_with(Cell::get).unwrap_or(ptr::null());
     !own.is_null() && ptr::eq(own, waker.data())

@@ -10,7 +10,7 @@ use super::{RuntimeMetrics, Shared, runtime_is_gone};
 use crate::blocking::Job;
 use crate::metrics::LoopMetrics;
 use crate::primitive::sync::Arc;
-use crate::task::{self, FUTURE_BYTES_MAX, Home, JoinHandle, Options};
+use crate::task::{self, Home, JoinHandle, Options};
 use crate::time::Clock;
 use crate::worker::{LoopId, Remote};
 
@@ -106,28 +106,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if size_of::<F>() > FUTURE_BYTES_MAX {
-            return self.spawn_placed(Box::pin(future), options, &self.shared.place());
-        }
-        self.spawn_placed(future, options, &self.shared.place())
-    }
-
-    #[track_caller]
-    fn spawn_placed<F>(
-        &self,
-        future: F,
-        options: Options,
-        home: &Arc<Remote>,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        // SAFETY: the future is Send.
-        let (runnable, join) =
-            unsafe { task::create(future, Home::Loop(Arc::clone(home)), options) };
-        task::send_home(runnable, home);
-        join
+        task::spawn_at(future, options, self.shared.place())
     }
 
     /// Spawns a task on a given loop: see [`task::spawn_on`].
@@ -170,9 +149,8 @@ impl Handle {
         let future = async move { make().await };
         // SAFETY: until its first poll, which happens at home, the future holds only the closure,
         // which is Send.
-        let (runnable, join) =
-            unsafe { task::create(future, Home::Loop(Arc::clone(home)), options) };
-        task::send_home(runnable, home);
+        let (new, join) = unsafe { task::create(future, Home::Loop(Arc::clone(home)), options) };
+        task::send_home(new);
         join
     }
 
@@ -225,9 +203,11 @@ impl Handle {
         R: Send + 'static,
     {
         // SAFETY: the function is Send, and so is the future made of it.
-        let (job, join) =
+        let (new, join) =
             unsafe { task::create(Job::new(function), Home::Blocking, Options::default()) };
-        self.shared.blocking.run(job, &self.shared)?;
+        self.shared
+            .blocking
+            .run(new.into_runnable(), &self.shared)?;
         Ok(join)
     }
 

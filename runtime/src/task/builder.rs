@@ -1,5 +1,6 @@
 //! Spawning with a name and a class.
 
+use super::name::Named;
 use super::{Home, JoinHandle, Options, create, local_set, send_home};
 use crate::context;
 use crate::primitive::sync::Arc;
@@ -36,6 +37,7 @@ pub enum Class {
 #[derive(Debug, Default)]
 #[must_use = "a builder spawns nothing by itself"]
 pub struct Builder {
+    name: Option<String>,
     options: Options,
 }
 
@@ -47,7 +49,7 @@ impl Builder {
 
     /// Names the task, for metrics and messages.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.options.name = Some(name.into());
+        self.name = Some(name.into());
         self
     }
 
@@ -68,7 +70,11 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Handle::current().spawn_with(future, self.options)
+        let handle = Handle::current();
+        match self.name {
+            None => handle.spawn_with(future, self.options),
+            Some(name) => handle.spawn_with(Named::new(name, future), self.options),
+        }
     }
 
     /// As [`task::spawn_local`](super::spawn_local).
@@ -82,7 +88,10 @@ impl Builder {
         F: Future + 'static,
         F::Output: 'static,
     {
-        spawn_local_with(future, self.options)
+        match self.name {
+            None => spawn_local_with(future, self.options),
+            Some(name) => spawn_local_with(Named::new(name, future), self.options),
+        }
     }
 
     /// As [`task::spawn_on`](super::spawn_on).
@@ -97,7 +106,14 @@ impl Builder {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        Handle::current().spawn_on_with(loop_id, make, self.options)
+        let handle = Handle::current();
+        match self.name {
+            None => handle.spawn_on_with(loop_id, make, self.options),
+            Some(name) => {
+                let make = move || Named::new(name, make());
+                handle.spawn_on_with(loop_id, make, self.options)
+            }
+        }
     }
 }
 
@@ -187,8 +203,8 @@ where
         ..options
     };
     // SAFETY: the home is a loop of this thread alone, and it gets the `Runnable` on the next line.
-    let (runnable, join) = unsafe { create(future, Home::Loop(Arc::clone(home)), options) };
-    send_home(runnable, home);
+    let (new, join) = unsafe { create(future, Home::Loop(Arc::clone(home)), options) };
+    send_home(new);
     join
 }
 

@@ -14,19 +14,21 @@
 //! wake-up that follows the mark schedules one more poll of any task that is not finished.
 //!
 //! # Why it is so
-//! `async_task::Task::cancel` would do, but it consumes the handle, leaves no result for the
+//! Two words, as one thread alone writes the second: a store costs a tenth of an exchange, and each
+//! task pays it. `async_task::Task::cancel` would do, but it consumes the handle, leaves no result for the
 //! joiner, and loses a panic in the future's drop.
 
 #![allow(unreachable_pub, reason = "the models import protocol types")]
 
-use crate::primitive::atomic::{AtomicU32, Ordering};
+use crate::primitive::atomic::{AtomicBool, Ordering};
 
-const ABORTED: u32 = 1;
-const FINISHED: u32 = 1 << 1;
-
-/// The control word of a task.
+/// The control words of a task.
 #[derive(Debug)]
-pub struct Control(AtomicU32);
+pub struct Control {
+    is_aborted: AtomicBool,
+    /// Set by who drops the future, once.
+    is_finished: AtomicBool,
+}
 
 impl Control {
     /// A task that runs.
@@ -35,32 +37,36 @@ impl Control {
         reason = "part of a task's metadata, never alone"
     )]
     pub fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self {
+            is_aborted: AtomicBool::new(false),
+            is_finished: AtomicBool::new(false),
+        }
     }
 
     /// Asks for the task's end. True if this call was the first: the caller then wakes the task.
     pub fn request_abort(&self) -> bool {
         // ORDERING: Release, pairs with the Acquire in `is_aborted`: what the aborting thread did
-        // before is seen by the drops of the future.
-        self.0.fetch_or(ABORTED, Ordering::Release) & (ABORTED | FINISHED) == 0
+        // before is seen by the drops of the future. Relaxed for the other word: to wake a task
+        // that has just finished does nothing.
+        !self.is_aborted.swap(true, Ordering::Release) && !self.is_finished.load(Ordering::Relaxed)
     }
 
     /// Whether the next poll has to end the task. Home loop's thread.
     pub fn is_aborted(&self) -> bool {
         // ORDERING: Acquire, pairs with `request_abort`.
-        self.0.load(Ordering::Acquire) & ABORTED != 0
+        self.is_aborted.load(Ordering::Acquire)
     }
 
     /// The future has been dropped and the result is about to be published.
     pub fn finish(&self) {
         // ORDERING: Release, pairs with the Acquire in `is_finished`: who sees the task finished
         // sees what it and its destructors did.
-        self.0.fetch_or(FINISHED, Ordering::Release);
+        self.is_finished.store(true, Ordering::Release);
     }
 
     /// Whether the future has been dropped. Any thread.
     pub fn is_finished(&self) -> bool {
         // ORDERING: Acquire, pairs with `finish`.
-        self.0.load(Ordering::Acquire) & FINISHED != 0
+        self.is_finished.load(Ordering::Acquire)
     }
 }

@@ -30,21 +30,25 @@ thread_local! {
 pub(crate) struct Enclosing(Option<u8>);
 
 impl Drop for Enclosing {
+    #[inline]
     fn drop(&mut self) {
         set(self.0);
     }
 }
 
 /// Begins a poll with a full budget.
+#[inline]
 pub(crate) fn begin() -> Enclosing {
     replace(Some(OPERATIONS_PER_POLL))
 }
 
 /// Polls without a budget until dropped.
+#[inline]
 pub(crate) fn unlimited() -> Enclosing {
     replace(None)
 }
 
+#[inline]
 fn replace(budget: Option<u8>) -> Enclosing {
     // A thread whose locals are gone polls without a limit.
     Enclosing(BUDGET.try_with(|cell| cell.replace(budget)).unwrap_or(None))
@@ -73,6 +77,7 @@ pub fn has_budget_remaining() -> bool {
 /// `Pending` means that the budget is used up: the task has been woken, and is polled again after
 /// the others. The value must be told [`made_progress`](RestoreOnPending::made_progress) when the
 /// operation completes; dropped before, it gives the operation back.
+#[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     match get() {
         None => Poll::Ready(RestoreOnPending(Cell::new(None), PhantomData)),
@@ -117,12 +122,14 @@ pub struct RestoreOnPending(
 
 impl RestoreOnPending {
     /// The operation completed: it stays charged.
+    #[inline]
     pub fn made_progress(&self) {
         self.0.set(None);
     }
 }
 
 impl Drop for RestoreOnPending {
+    #[inline]
     fn drop(&mut self) {
         if let Some(before) = self.0.get() {
             set(Some(before));

@@ -8,7 +8,10 @@ use super::Id;
 use crate::primitive::sync::Mutex;
 
 /// The task was aborted, or its runtime shut down, or it panicked.
-pub struct JoinError {
+// One pointer, because each task has room for its result.
+pub struct JoinError(Box<Failure>);
+
+struct Failure {
     id: Id,
     reason: Reason,
 }
@@ -21,29 +24,29 @@ enum Reason {
 
 impl JoinError {
     pub(crate) fn cancelled(id: Id) -> Self {
-        Self {
+        Self(Box::new(Failure {
             id,
             reason: Reason::Cancelled,
-        }
+        }))
     }
 
     pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send + 'static>) -> Self {
-        Self {
+        Self(Box::new(Failure {
             id,
             reason: Reason::Panic(Mutex::new(payload)),
-        }
+        }))
     }
 
     /// Whether the task was aborted, or dropped by the shutdown of its runtime.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.reason, Reason::Cancelled)
+        matches!(self.0.reason, Reason::Cancelled)
     }
 
     /// Whether the task, or the drop of its future, panicked.
     #[must_use]
     pub fn is_panic(&self) -> bool {
-        matches!(self.reason, Reason::Panic(_))
+        matches!(self.0.reason, Reason::Panic(_))
     }
 
     /// The payload of the panic.
@@ -65,21 +68,24 @@ impl JoinError {
     ///
     /// Gives the error back if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
-        match self.reason {
+        if self.is_cancelled() {
+            return Err(self);
+        }
+        match self.0.reason {
             Reason::Panic(payload) => Ok(payload.into_inner()),
-            Reason::Cancelled => Err(self),
+            Reason::Cancelled => unreachable!("asked above"),
         }
     }
 
     /// The id of the task that failed.
     #[must_use]
     pub fn id(&self) -> Id {
-        self.id
+        self.0.id
     }
 
     /// The panic's text, if it has one: the payload of `panic!` with a literal or a format.
     fn panic_text(&self) -> Option<String> {
-        let Reason::Panic(payload) = &self.reason else {
+        let Reason::Panic(payload) = &self.0.reason else {
             return None;
         };
         let payload = payload.lock();
@@ -92,24 +98,24 @@ impl JoinError {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.reason, self.panic_text()) {
-            (Reason::Cancelled, _) => write!(f, "task {} was cancelled", self.id),
+        match (&self.0.reason, self.panic_text()) {
+            (Reason::Cancelled, _) => write!(f, "task {} was cancelled", self.0.id),
             (Reason::Panic(_), Some(text)) => {
-                write!(f, "task {} panicked with message {text:?}", self.id)
+                write!(f, "task {} panicked with message {text:?}", self.0.id)
             }
-            (Reason::Panic(_), None) => write!(f, "task {} panicked", self.id),
+            (Reason::Panic(_), None) => write!(f, "task {} panicked", self.0.id),
         }
     }
 }
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.reason, self.panic_text()) {
-            (Reason::Cancelled, _) => write!(f, "JoinError::Cancelled({:?})", self.id),
+        match (&self.0.reason, self.panic_text()) {
+            (Reason::Cancelled, _) => write!(f, "JoinError::Cancelled({:?})", self.0.id),
             (Reason::Panic(_), Some(text)) => {
-                write!(f, "JoinError::Panic({:?}, {text:?}, ...)", self.id)
+                write!(f, "JoinError::Panic({:?}, {text:?}, ...)", self.0.id)
             }
-            (Reason::Panic(_), None) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
+            (Reason::Panic(_), None) => write!(f, "JoinError::Panic({:?}, ...)", self.0.id),
         }
     }
 }

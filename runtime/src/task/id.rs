@@ -15,6 +15,7 @@ pub struct Id(NonZeroU64);
 
 impl Id {
     /// The next id. Any thread.
+    #[inline]
     pub(crate) fn next() -> Self {
         thread_local! {
             static BLOCK: Cell<(u64, u64)> = const { Cell::new((1, 1)) };

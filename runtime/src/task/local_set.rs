@@ -177,12 +177,13 @@ impl Tasks {
             ..options
         };
         // SAFETY: the home is a set of this thread, and the `Runnable` goes there and nowhere else.
-        let (runnable, join) = unsafe { create(future, home, options) };
+        let (new, join) = unsafe { create(future, home, options) };
+        let (runnable, waker) = new.into_parts();
         if self.is_ending.get() {
             end(runnable);
             return join;
         }
-        let key = self.live.insert(runnable.waker(), true);
+        let key = self.live.insert(waker, true);
         runnable.metadata().set_live_key(key);
         if let Err(runnable) = self.remote.send(runnable) {
             unreachable!("the inbox of a set closes when it ends: {runnable:?}");

@@ -30,11 +30,13 @@ mod id;
 mod join;
 mod join_set;
 mod local_set;
+mod name;
 mod spawned;
 mod yield_now;
 
 use std::cell::Cell;
 use std::panic::Location;
+use std::task::Waker;
 
 pub use abort::AbortHandle;
 pub use block_in_place::block_in_place;
@@ -46,12 +48,13 @@ pub use id::Id;
 pub use join::JoinHandle;
 pub use join_set::JoinSet;
 pub use local_set::{LocalEnterGuard, LocalSet};
+pub use name::name;
 pub use yield_now::yield_now;
 
 use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
-use crate::worker::{LiveKey, LoopId, Message, NOT_LIVE, Remote};
+use crate::worker::{LiveKey, Local, LoopId, Message, NOT_JOINED, NOT_LIVE, Remote};
 use control::Control;
 use local_set::SetRemote;
 use spawned::Spawned;
@@ -65,16 +68,12 @@ pub(crate) struct Meta {
     home: Home,
     id: Id,
     spawned_at: &'static Location<'static>,
-    name: Option<Box<Name>>,
     control: Control,
     live_key: HomeCell,
+    join_key: HomeCell,
     class: Class,
     is_local: bool,
 }
-
-/// A task's name, which few have: behind one pointer, so that the others pay one word.
-#[derive(Debug)]
-struct Name(String);
 
 /// Where a task's wake-ups go.
 #[derive(Debug, Clone)]
@@ -86,12 +85,14 @@ pub(crate) enum Home {
     Blocking,
 }
 
-/// A word of the metadata that the home loop's thread alone touches.
+/// A key in the metadata that the home loop's thread alone touches.
 #[derive(Debug)]
-struct HomeCell(Cell<LiveKey>);
+struct HomeCell(Cell<u32>);
 
-// SAFETY: `Meta::live_key` and `Meta::set_live_key`, which alone reach the cell, are called by the
-// home loop's thread: from `Local::adopt`, and from `Spawned` when the future ends there (I1).
+// SAFETY: the cells of `Meta` are private to this module, and are reached by the home loop's thread
+// alone: `live_key` from `Local::adopt`, and from `Spawned` when the future ends there (I1);
+// `join_key` from there too, and from `JoinHandle::poll` once it has found that the loop of its
+// thread is the home.
 unsafe impl Sync for HomeCell {}
 
 impl Meta {
@@ -123,29 +124,68 @@ impl Meta {
     fn live_key(&self) -> LiveKey {
         self.live_key.0.get()
     }
+
+    /// Whether this is the loop on which the task lives.
+    #[inline]
+    fn is_at(&self, local: &Local) -> bool {
+        matches!(&self.home, Home::Loop(home) if local.is(home))
+    }
+
+    /// Has `waker` woken at the end of the task, which has not ended yet. Home loop's thread, so that
+    /// the end does not come meanwhile.
+    #[inline]
+    fn wait_at_home(&self, local: &Local, waker: &Waker) {
+        let key = local.joiners.register(self.join_key.0.get(), waker);
+        self.join_key.0.set(key);
+    }
+}
+
+/// A task that has not arrived at its home.
+#[derive(Debug)]
+pub(crate) struct NewTask {
+    runnable: Runnable,
+    // For the table of live tasks.
+    waker: Waker,
+}
+
+impl NewTask {
+    /// One that has come as a message.
+    #[inline]
+    pub(crate) fn received(runnable: Runnable) -> Self {
+        let waker = runnable.waker();
+        Self { runnable, waker }
+    }
+
+    #[inline]
+    pub(crate) fn into_parts(self) -> (Runnable, Waker) {
+        (self.runnable, self.waker)
+    }
+
+    pub(crate) fn into_runnable(self) -> Runnable {
+        self.runnable
+    }
 }
 
 /// What a spawn may say of its task.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    pub(crate) name: Option<String>,
     pub(crate) class: Class,
     pub(crate) is_local: bool,
 }
 
-/// Makes a task. Whoever gets the `Runnable` hands it to its home.
+/// Makes a task. Whoever gets it hands it to its home.
 ///
 /// # Safety
 ///
 /// A future that is not `Send` must be created, polled and dropped on the home loop's thread: the
-/// caller hands the `Runnable` to the loop of its own thread, or the future is `Send` until it is
-/// first polled.
+/// caller hands the task to the loop of its own thread, or the future is `Send` until it is first
+/// polled.
 #[track_caller]
 pub(crate) unsafe fn create<F>(
     future: F,
     home: Home,
     options: Options,
-) -> (Runnable, JoinHandle<F::Output>)
+) -> (NewTask, JoinHandle<F::Output>)
 where
     F: Future + 'static,
 {
@@ -153,9 +193,9 @@ where
         home,
         id: Id::next(),
         spawned_at: Location::caller(),
-        name: options.name.map(|name| Box::new(Name(name))),
         control: Control::new(),
         live_key: HomeCell(Cell::new(NOT_LIVE)),
+        join_key: HomeCell(Cell::new(NOT_JOINED)),
         class: options.class,
         is_local: options.is_local,
     };
@@ -165,8 +205,9 @@ where
     // `Runnable` goes to the home of the metadata alone, and `Local::close` outlives all futures.
     let (runnable, task) =
         unsafe { builder.spawn_unchecked(move |meta: &Meta| Spawned::new(future, meta), schedule) };
-    let join = JoinHandle::new(task, &runnable);
-    (runnable, join)
+    let new = NewTask::received(runnable);
+    let join = JoinHandle::new(task, &new.waker);
+    (new, join)
 }
 
 /// Sends a task that was woken to its home.
@@ -199,16 +240,48 @@ fn schedule_in_set(set: &Arc<SetRemote>, runnable: Runnable) {
 
 const STILL_HERE: &str = "the loop of this thread was there a line above";
 
-/// Hands a new task to its home. A loop that has ended refuses it: then it is ended here, before
-/// its first poll, where its future still is `Send`.
-pub(crate) fn send_home(runnable: Runnable, home: &Arc<Remote>) {
-    let here = context::with_local(|local| local.is_some_and(|local| local.is(home)));
-    if here {
-        context::with_local(|local| local.expect(STILL_HERE).adopt(runnable));
-    } else if let Err(Message::Run(refused)) = home.send(Message::Run(runnable)) {
+/// Hands a new task to its home, a loop. One that has ended refuses it: then it is ended here,
+/// before its first poll, where its future still is `Send`.
+pub(crate) fn send_home(new: NewTask) {
+    let meta = new.runnable.metadata();
+    if context::with_local(|local| local.is_some_and(|local| meta.is_at(local))) {
+        context::with_local(|local| local.expect(STILL_HERE).adopt(new));
+        return;
+    }
+    let Home::Loop(home) = &meta.home else {
+        unreachable!("tasks of other homes are not sent")
+    };
+    // The clone keeps the doorbell alive: see `schedule`.
+    let home = Arc::clone(home);
+    if let Err(Message::Run(refused)) = home.send(Message::Run(new.into_runnable())) {
         refused.metadata().control.request_abort();
         refused.run();
     }
+}
+
+/// Spawns a task on this loop.
+#[track_caller]
+pub(crate) fn spawn_at<F>(future: F, options: Options, home: Arc<Remote>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    if size_of::<F>() > FUTURE_BYTES_MAX {
+        return spawn_small_at(Box::pin(future), options, home);
+    }
+    spawn_small_at(future, options, home)
+}
+
+#[track_caller]
+fn spawn_small_at<F>(future: F, options: Options, home: Arc<Remote>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    // SAFETY: the future is Send.
+    let (new, join) = unsafe { create(future, Home::Loop(home), options) };
+    send_home(new);
+    join
 }
 
 /// Spawns a task on the current runtime, on a loop that its placement chooses.
@@ -229,7 +302,11 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    Handle::current().spawn(future)
+    // Without a clone of the handle, whose count all threads share.
+    match Handle::with_current(|handle| handle.shared().place()) {
+        Ok(home) => spawn_at(future, Options::default(), home),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Spawns a task on the [`LocalSet`] that is current on this thread, if there is one, else on the
@@ -302,12 +379,6 @@ pub fn id() -> Id {
 #[must_use]
 pub fn try_id() -> Option<Id> {
     context::DroppedResult::id().or_else(|| context::with_task(|task| task.map(Meta::id)))
-}
-
-/// The name of the task that is being polled or dropped on this thread, if it has one.
-#[must_use]
-pub fn name() -> Option<String> {
-    context::with_task(|task| task.and_then(|task| task.name.as_ref().map(|name| name.0.clone())))
 }
 
 /// Whether a [`LocalSet`] is current on this thread: entered, or polling its tasks.

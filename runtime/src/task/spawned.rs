@@ -72,12 +72,14 @@ impl<F: Future> Future for Spawned<'_, F> {
         };
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
         meta.end();
-        polled.map(|result| Outcome::new(meta.id, result).or_panic_of_drop(dropped))
+        Outcome::<F::Output>::belongs_to(meta.id);
+        polled.map(|result| Outcome(ManuallyDrop::new(result)).or_panic_of_drop(meta.id, dropped))
     }
 }
 
 impl Meta {
     /// Whether the task was aborted, or its loop is ending it. (A set asks each task to end.)
+    #[inline]
     fn must_end(&self) -> bool {
         self.control.is_aborted()
             || context::with_local(|local| {
@@ -85,11 +87,10 @@ impl Meta {
             })
     }
 
-    fn is_at(&self, local: &crate::worker::Local) -> bool {
-        matches!(&self.home, Home::Loop(home) if local.is(home))
-    }
-
-    /// The future has been dropped: leaves the table of live tasks.
+    /// The future has been dropped: leaves the table of live tasks, and wakes who waits on this
+    /// loop for the end. They see the result, which comes a moment later: they are polled by this
+    /// thread, after the poll that goes on.
+    #[inline]
     fn end(&self) {
         self.control.finish();
         if let Home::Set(remote) = &self.home {
@@ -102,48 +103,46 @@ impl Meta {
             });
             return;
         }
-        let at_home = |local: &&crate::worker::Local| self.is_at(local);
         context::with_local(|local| {
-            if let Some(local) = local.filter(at_home)
-                && self.live_key() != NOT_LIVE
-            {
+            let Some(local) = local.filter(|local| self.is_at(local)) else {
+                return;
+            };
+            if self.live_key() != NOT_LIVE {
                 local.release(self.live_key(), self.is_local);
             }
+            local.joiners.wake(self.join_key.0.get());
         });
     }
 }
 
 /// What a task gives to its joiner. If nobody joins, it is dropped where that becomes known, and a
 /// panic in that drop is contained.
-pub(super) struct Outcome<T> {
-    result: ManuallyDrop<Result<T, JoinError>>,
-    /// The task's id is known while the result is dropped.
-    id: Id,
-}
+pub(super) struct Outcome<T>(ManuallyDrop<Result<T, JoinError>>);
 
 impl<T> Outcome<T> {
-    fn new(id: Id, result: Result<T, JoinError>) -> Self {
-        Self {
-            result: ManuallyDrop::new(result),
-            id,
+    /// Says whose result this thread drops next, if it drops one: the task's id is known while that
+    /// happens. (A word in each result would be one in each task.)
+    pub(super) fn belongs_to(id: Id) {
+        if std::mem::needs_drop::<T>() {
+            context::DroppedResult::will_be_of(id);
         }
     }
 
     /// A panic in the drop of the future replaces the value; of two panics the first is kept.
-    fn or_panic_of_drop(self, dropped: Result<(), Box<dyn Any + Send>>) -> Self {
-        match (dropped, self.result.as_ref()) {
+    fn or_panic_of_drop(self, id: Id, dropped: Result<(), Box<dyn Any + Send>>) -> Self {
+        match (dropped, self.0.as_ref()) {
             (Ok(()), _) => self,
             (Err(payload), Err(error)) if error.is_panic() => {
                 drop_contained(payload);
                 self
             }
-            (Err(payload), _) => Self::new(self.id, Err(JoinError::panic(self.id, payload))),
+            (Err(payload), _) => Self(ManuallyDrop::new(Err(JoinError::panic(id, payload)))),
         }
     }
 
     pub(super) fn into_result(mut self) -> Result<T, JoinError> {
         // SAFETY: `self` is forgotten on the next line, so its drop does not see the field again.
-        let result = unsafe { ManuallyDrop::take(&mut self.result) };
+        let result = unsafe { ManuallyDrop::take(&mut self.0) };
         #[expect(clippy::mem_forget, reason = "the field was moved out")]
         std::mem::forget(self);
         result
@@ -152,8 +151,11 @@ impl<T> Outcome<T> {
 
 impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
-        let _named = context::DroppedResult::of(self.id);
+        let _known = match &*self.0 {
+            Ok(_) => context::DroppedResult::begin(),
+            Err(error) => context::DroppedResult::of(error.id()),
+        };
         // SAFETY: only `into_result` takes the field out, and it forgets `self`.
-        drop_contained(unsafe { ManuallyDrop::take(&mut self.result) });
+        drop_contained(unsafe { ManuallyDrop::take(&mut self.0) });
     }
 }

@@ -12,7 +12,7 @@
 //! stays until shutdown, as in tokio. The alternative, a bare pointer, races with async-task's own
 //! last drop of a waker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
 use slab::Slab;
@@ -28,23 +28,29 @@ pub(crate) const NOT_LIVE: LiveKey = LiveKey::MAX;
 pub(crate) struct LiveTasks {
     movable: RefCell<Slab<Waker>>,
     local: RefCell<Slab<Waker>>,
+    len: Cell<usize>,
 }
 
 impl LiveTasks {
+    #[inline]
     pub(crate) fn insert(&self, waker: Waker, is_local: bool) -> LiveKey {
         let key = self.table(is_local).borrow_mut().insert(waker);
+        self.len.set(self.len.get() + 1);
         LiveKey::try_from(key).expect("fewer than 2^32 tasks live on one loop")
     }
 
     /// Takes out what was entered as local, or not, under this key.
+    #[inline]
     pub(crate) fn remove(&self, key: LiveKey, is_local: bool) {
         let waker = self.table(is_local).borrow_mut().remove(key as usize);
+        self.len.set(self.len.get() - 1);
         // The borrow is over: the drop of the waker may free the task (I5).
         drop(waker);
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.movable.borrow().len() + self.local_count()
+        self.len.get()
     }
 
     /// Tasks that may not leave this thread.

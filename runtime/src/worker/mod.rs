@@ -23,6 +23,7 @@
 
 pub mod doorbell;
 pub mod inbox;
+mod joiners;
 mod live;
 mod queue;
 mod remote;
@@ -33,6 +34,7 @@ use std::io;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+pub(crate) use joiners::NOT_JOINED;
 pub(crate) use live::{LiveKey, LiveTasks, NOT_LIVE};
 pub use remote::LoopId;
 pub(crate) use remote::Remote;
@@ -43,8 +45,9 @@ use crate::metrics::Counts;
 use crate::primitive::{self, sync::Arc};
 use crate::reactor::{self, Reactor};
 use crate::runtime::{Handle, Shared, WorkerExit};
-use crate::task::Runnable;
+use crate::task::{NewTask, Runnable};
 use crate::time::{self, Timers};
+use joiners::Joiners;
 use queue::RunQueue;
 use stay_awake::StayAwake;
 
@@ -75,6 +78,7 @@ pub(crate) struct Local {
     pub(crate) timers: Timers,
     pub(crate) pool: Pool,
     pub(crate) counts: Counts,
+    pub(crate) joiners: Joiners,
     queue: RunQueue,
     live: LiveTasks,
     stay_awake: StayAwake,
@@ -119,6 +123,7 @@ impl Local {
             timers,
             pool,
             counts: Counts::default(),
+            joiners: Joiners::default(),
             queue: RunQueue::default(),
             live: LiveTasks::default(),
             stay_awake: StayAwake::default(),
@@ -148,6 +153,7 @@ impl Local {
         self.role == Role::Main
     }
 
+    #[inline]
     pub(crate) fn is(&self, remote: &Arc<Remote>) -> bool {
         Arc::ptr_eq(&self.remote, remote)
     }
@@ -242,7 +248,9 @@ impl Local {
 
     fn receive(&self, message: Message) {
         match message {
-            Message::Run(runnable) if runnable.metadata().is_new() => self.adopt(runnable),
+            Message::Run(runnable) if runnable.metadata().is_new() => {
+                self.adopt(NewTask::received(runnable));
+            }
             Message::Run(runnable) => self.queue.push(runnable),
             Message::WakeRoot => self.wake_root(),
             Message::Source(message) => self.reactor.receive(self, message),
@@ -381,6 +389,7 @@ impl Local {
     // ---- what tasks and wake-ups ask for ----
 
     /// A task that was woken on this thread.
+    #[inline]
     pub(crate) fn push(&self, runnable: Runnable) {
         self.counts.local_wakes.add(1);
         self.queue.push(runnable);
@@ -388,14 +397,15 @@ impl Local {
 
     /// A new task of this loop: enters it in the table of live tasks and makes it ready. While the
     /// loop ends, such a task is ended at once instead.
-    pub(crate) fn adopt(&self, runnable: Runnable) {
+    pub(crate) fn adopt(&self, new: NewTask) {
+        let (runnable, waker) = new.into_parts();
         let meta = runnable.metadata();
         if self.is_ending(meta.is_local()) {
             meta.control().request_abort();
             runnable.run();
             return;
         }
-        meta.set_live_key(self.live.insert(runnable.waker(), meta.is_local()));
+        meta.set_live_key(self.live.insert(waker, meta.is_local()));
         self.remote.published.set_live_tasks(self.live.len());
         self.queue.push(runnable);
     }
@@ -438,6 +448,7 @@ impl Local {
     }
 
     /// Whether tasks are being ended: the local ones, or all.
+    #[inline]
     pub(crate) fn is_ending(&self, is_local: bool) -> bool {
         match self.ending.get() {
             Ending::None => false,
@@ -471,6 +482,7 @@ impl Local {
         self.pool.put_aside();
         self.take_inbox();
         debug_assert!(self.live.len() == 0, "a main loop has local tasks only");
+        debug_assert!(self.joiners.is_empty(), "who waits for a task outlived it");
     }
 
     /// The loop is driven again.
@@ -500,6 +512,7 @@ impl Local {
         while !self.remote.inbox.is_empty() {
             self.take_inbox();
         }
+        debug_assert!(self.joiners.is_empty(), "who waits for a task outlived it");
         self.wake_at_turn_end();
         self.wake_deferred();
         self.timers.clear_on_exit();
@@ -559,7 +572,7 @@ fn slice_is_over(started: Instant) -> bool {
     !primitive::IS_MODEL && started.elapsed() >= TIME_SLICE
 }
 
-/// Polls between two looks at the clock.
-const TASKS_PER_CLOCK: u32 = 8;
+/// Polls between two looks at the clock. A look costs as much as a short poll.
+const TASKS_PER_CLOCK: u32 = 16;
 /// How long ready tasks may run before descriptors, timers and the inbox are served.
 const TIME_SLICE: Duration = Duration::from_micros(200);

@@ -25,6 +25,7 @@ pub(crate) struct RunQueue {
 }
 
 impl RunQueue {
+    #[inline]
     pub(crate) fn push(&self, runnable: Runnable) {
         match runnable.metadata().class() {
             Class::Normal => self.normal.borrow_mut().push_back(runnable),
@@ -39,11 +40,17 @@ impl RunQueue {
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&self) -> Option<Runnable> {
-        if self.rare.get() == 0 {
-            return self.normal.borrow_mut().pop_front();
+        if self.rare.get() > 0 {
+            return self.pop_by_class();
         }
-        self.pop_by_class()
+        let mut normal = self.normal.borrow_mut();
+        let next = normal.pop_front();
+        if next.is_none() && normal.capacity() > KEPT_TASKS_MAX {
+            *normal = VecDeque::new();
+        }
+        next
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -83,6 +90,8 @@ impl RunQueue {
     }
 }
 
+/// Ready tasks for which an empty queue keeps its memory (128 KiB).
+const KEPT_TASKS_MAX: usize = 16 * 1024;
 /// Latency tasks polled in a row while normal ones wait.
 const LATENCY_RUN_MAX: u32 = 16;
 /// Latency and normal tasks polled in a row while background ones wait.

@@ -1,0 +1,60 @@
+//! Who waits on this loop for the end of one of its tasks.
+//!
+//! Place: entered by `JoinHandle::poll` on the task's home loop, woken when the task's future has been
+//! dropped there; runs on the loop's own thread.
+//!
+//! # Invariants
+//! I2. Plain memory. I5. No waker is cloned, woken or dropped while the table is borrowed. The wakers
+//! are the loop's own, so that none panics.
+//!
+//! # Why it is so
+//! Few tasks are waited for at any time, so that a table is better than a waker's room in each task.
+
+use std::cell::RefCell;
+use std::task::Waker;
+
+use slab::Slab;
+
+/// Where a task's joiner stands in the table.
+pub(crate) type JoinKey = u32;
+/// The key of a task that nobody waits for on its loop.
+pub(crate) const NOT_JOINED: JoinKey = JoinKey::MAX;
+
+#[derive(Debug, Default)]
+pub(crate) struct Joiners {
+    wakers: RefCell<Slab<Waker>>,
+}
+
+impl Joiners {
+    /// Enters a waker under a new key, or in the place of the one under this key.
+    #[inline]
+    pub(crate) fn register(&self, key: JoinKey, waker: &Waker) -> JoinKey {
+        if let Some(registered) = self.wakers.borrow().get(key as usize)
+            && registered.will_wake(waker)
+        {
+            return key;
+        }
+        let waker = waker.clone();
+        if key == NOT_JOINED {
+            let key = self.wakers.borrow_mut().insert(waker);
+            return JoinKey::try_from(key).expect("fewer than 2^32 tasks are waited for");
+        }
+        let before = std::mem::replace(&mut self.wakers.borrow_mut()[key as usize], waker);
+        drop(before);
+        key
+    }
+
+    /// Takes out what was entered under this key, if anything was, and wakes it.
+    #[inline]
+    pub(crate) fn wake(&self, key: JoinKey) {
+        if key == NOT_JOINED {
+            return;
+        }
+        let waker = self.wakers.borrow_mut().remove(key as usize);
+        waker.wake();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wakers.borrow().is_empty()
+    }
+}
