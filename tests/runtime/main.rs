@@ -17,6 +17,7 @@ mod coop;
 mod files;
 mod huge_pages;
 mod join_set;
+mod joining;
 mod local;
 mod local_set;
 mod misuse;

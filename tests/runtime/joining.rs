@@ -1,0 +1,175 @@
+//! Join handles that change hands, and what is known while a task's rest is dropped.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::Poll;
+
+use oneloop::task::{self, Id, JoinHandle};
+
+use crate::support::{Gate, each_runtime, one_loop, two_loops, within_deadline};
+
+/// Polls a handle once, inside a task.
+async fn look<T>(join: &mut JoinHandle<T>) {
+    poll_fn(|cx| {
+        assert!(Pin::new(&mut *join).poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// A task that ends with `value` once the gate is open.
+fn gated(gate: &Gate, value: u32) -> impl Future<Output = u32> + Send + 'static {
+    let gate = gate.clone();
+    async move {
+        gate.wait().await;
+        value
+    }
+}
+
+#[test]
+fn of_two_tasks_of_the_loop_the_last_to_wait_is_woken() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let gate = Gate::default();
+        let task = gated(&gate, 7);
+        let value = runtime.block_on(runtime.spawn(async move {
+            let mut join = task::spawn(task);
+            let first = task::spawn(async move {
+                look(&mut join).await;
+                join
+            });
+            let mut join = first.await.unwrap();
+            let second = task::spawn(async move {
+                look(&mut join).await;
+                join.await.unwrap()
+            });
+            task::yield_now().await;
+            gate.open();
+            second.await.unwrap()
+        }));
+        assert_eq!(value.unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_handle_polled_on_its_loop_is_joined_elsewhere() {
+    within_deadline(|| {
+        for runtime in each_runtime() {
+            let gate = Gate::default();
+            let task = gated(&gate, 8);
+            let join = runtime.block_on(async {
+                task::spawn(async move {
+                    let mut join = task::spawn(task);
+                    task::yield_now().await;
+                    look(&mut join).await;
+                    join
+                })
+                .await
+                .unwrap()
+            });
+            let opener = std::thread::spawn(move || gate.open());
+            assert_eq!(runtime.block_on(join).unwrap(), 8);
+            opener.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_handle_polled_elsewhere_is_joined_on_its_loop() {
+    within_deadline(|| {
+        let runtime = two_loops();
+        let loops = runtime.handle().loop_ids();
+        let gate = Gate::default();
+        let task = gated(&gate, 9);
+        let mut join = runtime.handle().spawn_on(loops[0], move || task);
+        let join = runtime.block_on(async {
+            look(&mut join).await;
+            join
+        });
+        let joiner = runtime
+            .handle()
+            .spawn_on(loops[0], move || async move { join.await.unwrap() });
+        gate.open();
+        assert_eq!(runtime.block_on(joiner).unwrap(), 9);
+    });
+}
+
+#[test]
+fn a_handle_that_was_polled_may_go_before_its_task() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let gate = Gate::default();
+        let task = gated(&gate, 1);
+        let (sender, receiver) = mpsc::channel();
+        let waiter = runtime.spawn(async move {
+            let mut join = task::spawn(async move { sender.send(task.await).unwrap() });
+            look(&mut join).await;
+        });
+        runtime.block_on(waiter).unwrap();
+        gate.open();
+        assert_eq!(receiver.recv().unwrap(), 1);
+    });
+}
+
+/// Tells in its drop which task it belongs to.
+struct Telling(mpsc::Sender<(Option<Id>, Option<String>)>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        // The receiver is gone only if the test has failed.
+        let _ = self.0.send((task::try_id(), task::name()));
+    }
+}
+
+#[test]
+fn the_id_is_known_while_a_result_is_dropped() {
+    within_deadline(|| {
+        for runtime in each_runtime() {
+            let (sender, receiver) = mpsc::channel();
+            runtime.block_on(async {
+                let telling = Telling(sender.clone());
+                let detached = task::spawn(async move { telling });
+                let id = detached.id();
+                drop(detached);
+                // Another task ends before the next result is dropped.
+                let telling = Telling(sender);
+                let kept = task::spawn(async move { telling });
+                let kept_id = kept.id();
+                while !kept.is_finished() {
+                    task::yield_now().await;
+                }
+                task::spawn(async { String::new() }).await.unwrap();
+                drop(kept);
+                let told: Vec<_> = receiver.iter().take(2).map(|(id, _)| id).collect();
+                assert_eq!(told, [Some(id), Some(kept_id)]);
+                assert_eq!(task::try_id(), None);
+            });
+        }
+    });
+}
+
+#[test]
+fn the_name_is_known_while_a_future_is_dropped_and_in_its_task_alone() {
+    within_deadline(|| {
+        // One loop: the task inside `block_in_place` is polled inside the poll of this one.
+        let runtime = one_loop();
+        let (sender, receiver) = mpsc::channel();
+        runtime.block_on(async {
+            let telling = Telling(sender);
+            let named = task::Builder::new().name("bee").spawn(async move {
+                let _telling = telling;
+                let other = task::block_in_place(|| {
+                    oneloop::runtime::Handle::current()
+                        .block_on(async { task::spawn(async { task::name() }).await.unwrap() })
+                });
+                let own = task::name();
+                (own, other)
+            });
+            let id = named.id();
+            let (own, other) = named.await.unwrap();
+            assert_eq!((own.as_deref(), other), (Some("bee"), None));
+            assert_eq!(receiver.recv().unwrap(), (Some(id), Some("bee".to_owned())));
+        });
+    });
+}
