@@ -19,18 +19,22 @@ use std::task::{Context, Poll};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use oneloop::net::{TcpListener, TcpStream};
 use oneloop::runtime::{Builder, Handle};
 use oneloop::task;
+use oneloop::time::Deadline;
 
-/// Counts live bytes.
+/// Counts live bytes, and allocations.
 struct Counting;
 
 static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE_BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's duties are those of this function.
         unsafe { System.alloc(layout) }
     }
@@ -55,7 +59,7 @@ fn main() {
     let full = std::env::var("ONELOOP_STRESS").is_ok_and(|form| form == "full");
     // Also makes the buffer of stdout, which would count as left behind.
     println!("stress, {} form", if full { "full" } else { "short" });
-    let scenarios: [Scenario; 4] = [
+    let scenarios: [Scenario; 5] = [
         ("tasks_end_once_and_at_home", tasks_end_once_and_at_home),
         (
             "runtimes_leave_nothing_behind",
@@ -63,6 +67,7 @@ fn main() {
         ),
         ("no_wake_is_lost", no_wake_is_lost),
         ("sources_leave_nothing_behind", sources_leave_nothing_behind),
+        ("messages_allocate_nothing", messages_allocate_nothing),
     ];
     let mut passed = 0;
     for (name, scenario) in scenarios {
@@ -498,4 +503,69 @@ fn sources_leave_nothing_behind(full: bool) {
     drop(entered);
     drop((runtime, loops));
     before.assert_as_before();
+}
+
+/// A message costs no allocation: neither the event, the wake-up and the poll, nor the bytes, with a
+/// buffer of one's own or with the loop's; nor an idle limit that each message puts off.
+fn messages_allocate_nothing(full: bool) {
+    let rounds = if full { 100_000 } else { 2000 };
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let servers: [fn(TcpStream) -> task::JoinHandle<()>; 2] = [
+            |stream| oneloop::spawn(echo_with_own_buffer(stream)),
+            |stream| oneloop::spawn(echo_with_leases(stream)),
+        ];
+        for serve in servers {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let server = serve(listener.accept().await.unwrap().0);
+            // Lists have grown, and the pool has its block.
+            exchange(&mut client, 100).await;
+            let before = ALLOCATIONS.load(Ordering::SeqCst);
+            exchange(&mut client, rounds).await;
+            let made = ALLOCATIONS.load(Ordering::SeqCst) - before;
+            assert_eq!(made, 0, "allocations in {rounds} messages");
+            drop(client);
+            server.await.unwrap();
+        }
+    });
+}
+
+async fn exchange(client: &mut TcpStream, rounds: u64) {
+    for round in 0..rounds {
+        let mut answer = [0; 64];
+        client.write_all(&[round as u8; 64]).await.unwrap();
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [round as u8; 64]);
+    }
+}
+
+async fn echo_with_own_buffer(mut stream: TcpStream) {
+    let limit = Deadline::new(Duration::from_secs(60));
+    let mut expired = std::pin::pin!(limit.expired());
+    let mut buffer = [0; 2048];
+    loop {
+        let read =
+            futures_lite::future::or(async { Some(stream.read(&mut buffer).await) }, async {
+                expired.as_mut().await;
+                None
+            });
+        let count = read.await.expect("the limit is put off").unwrap();
+        if count == 0 {
+            return;
+        }
+        limit.touch();
+        stream.write_all(&buffer[..count]).await.unwrap();
+    }
+}
+
+async fn echo_with_leases(mut stream: TcpStream) {
+    loop {
+        let lease = stream.read_lease().await.unwrap();
+        if lease.is_empty() {
+            return;
+        }
+        stream.write_all_lease(lease).await.unwrap();
+    }
 }

@@ -51,15 +51,15 @@ impl LeaseSize {
     #[inline]
     pub(crate) fn note(&self, count: usize, capacity: usize) {
         let word = self.0.load(Relaxed);
-        let is_small = count <= capacity / SMALL_PART;
-        if count < capacity && !is_small && word >> SMALL_READS_AT == 0 {
-            return;
-        }
         let (size, low, high) = (word & FIELD, word >> 8 & FIELD, word >> 16 & FIELD);
         let small_reads = word >> SMALL_READS_AT;
+        let is_small = count <= capacity / SMALL_PART && size > low;
+        if count < capacity && !is_small && small_reads == 0 {
+            return;
+        }
         let next = if count >= capacity {
             pack((size + 2).min(high), low, high)
-        } else if !is_small || size == low {
+        } else if !is_small {
             pack(size, low, high)
         } else if small_reads + 1 < SMALL_READS_MAX {
             pack(size, low, high) | (small_reads + 1) << SMALL_READS_AT
