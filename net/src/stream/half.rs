@@ -85,8 +85,11 @@ macro_rules! read_half {
             /// # Cancel safety
             ///
             /// Safe: if the future is dropped, nothing was read.
-            pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                poll_fn(|cx| self.stream().poll_read(cx, buf)).await
+            pub fn read(
+                &mut self,
+                buf: &mut [u8],
+            ) -> impl Future<Output = io::Result<usize>> + Send + Unpin {
+                poll_fn(|cx| self.stream().poll_read(cx, buf))
             }
 
             /// Waits for bytes and reads them into several buffers:.
@@ -137,8 +140,11 @@ macro_rules! read_half {
             /// # Cancel safety
             ///
             /// **Not safe**: an unknown number of bytes has been read into `buf`.
-            pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                self.stream().fill(buf).await
+            pub fn read_exact(
+                &mut self,
+                buf: &mut [u8],
+            ) -> impl Future<Output = io::Result<usize>> + Send + Unpin {
+                self.stream().fill(buf)
             }
 
             /// Waits until the stream is ready for `interest`.
@@ -226,8 +232,11 @@ macro_rules! write_half {
             /// # Cancel safety
             ///
             /// Safe: if the future is dropped, nothing was written.
-            pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                poll_fn(|cx| self.stream().poll_write(cx, buf)).await
+            pub fn write(
+                &mut self,
+                buf: &[u8],
+            ) -> impl Future<Output = io::Result<usize>> + Send + Unpin {
+                poll_fn(|cx| self.stream().poll_write(cx, buf))
             }
 
             /// Waits for room and writes from several buffers.
@@ -252,8 +261,11 @@ macro_rules! write_half {
             /// # Cancel safety
             ///
             /// **Not safe**: an unknown part of `buf` has been written.
-            pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-                self.stream().drain(buf).await
+            pub fn write_all(
+                &mut self,
+                buf: &[u8],
+            ) -> impl Future<Output = io::Result<()>> + Send + Unpin {
+                self.stream().drain(buf)
             }
 
             /// Writes all that is filled in a lease, and gives its buffer back.

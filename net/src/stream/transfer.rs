@@ -293,8 +293,12 @@ macro_rules! transfer {
             /// # Cancel safety
             ///
             /// Safe: if the future is dropped, nothing was read.
-            pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                poll_fn(|cx| self.poll_read(cx, buf)).await
+            // Not an `async fn`, which keeps each argument twice: here and below.
+            pub fn read(
+                &mut self,
+                buf: &mut [u8],
+            ) -> impl Future<Output = io::Result<usize>> + Send + Unpin {
+                poll_fn(|cx| self.poll_read(cx, buf))
             }
 
             /// Waits for bytes and reads them into several buffers, filling one after the other.
@@ -324,8 +328,11 @@ macro_rules! transfer {
             ///
             /// **Not safe**: if the future is dropped, an unknown number of bytes has been read
             /// into `buf`. To be able to go on, keep count and call [`read`](Self::read).
-            pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                self.fill(buf).await
+            pub fn read_exact(
+                &mut self,
+                buf: &mut [u8],
+            ) -> impl Future<Output = io::Result<usize>> + Send + Unpin {
+                self.fill(buf)
             }
 
             /// Waits for room and writes from `buf`. Returns how many of its bytes the kernel took.
@@ -338,8 +345,11 @@ macro_rules! transfer {
             /// # Cancel safety
             ///
             /// Safe: if the future is dropped, nothing was written.
-            pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                poll_fn(|cx| self.poll_write(cx, buf)).await
+            pub fn write(
+                &mut self,
+                buf: &[u8],
+            ) -> impl Future<Output = io::Result<usize>> + Send + Unpin {
+                poll_fn(|cx| self.poll_write(cx, buf))
             }
 
             /// Waits for room and writes from several buffers as if they were one.
@@ -365,8 +375,11 @@ macro_rules! transfer {
             ///
             /// **Not safe**: if the future is dropped, an unknown part of `buf` has been written.
             /// To be able to go on, keep count and call [`write`](Self::write).
-            pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-                self.drain(buf).await
+            pub fn write_all(
+                &mut self,
+                buf: &[u8],
+            ) -> impl Future<Output = io::Result<()>> + Send + Unpin {
+                self.drain(buf)
             }
 
             /// Writes all of several buffers as if they were one, more than 1024 too. What is
@@ -412,20 +425,25 @@ macro_rules! transfer {
                 self.shutdown_write()
             }
 
-            pub(crate) async fn fill(&self, buf: &mut [u8]) -> io::Result<usize> {
+            pub(crate) fn fill(
+                &self,
+                buf: &mut [u8],
+            ) -> impl Future<Output = io::Result<usize>> + Send + Unpin {
                 let mut filled = 0;
-                while filled < buf.len() {
-                    match poll_fn(|cx| self.poll_read(cx, &mut buf[filled..])).await? {
-                        0 => {
-                            return Err(io::Error::new(
-                                io::ErrorKind::UnexpectedEof,
-                                "the stream ended before the buffer was full",
-                            ));
+                poll_fn(move |cx| {
+                    while filled < buf.len() {
+                        match ready!(self.poll_read(cx, &mut buf[filled..]))? {
+                            0 => {
+                                return Poll::Ready(Err(io::Error::new(
+                                    io::ErrorKind::UnexpectedEof,
+                                    "the stream ended before the buffer was full",
+                                )));
+                            }
+                            count => filled += count,
                         }
-                        count => filled += count,
                     }
-                }
-                Ok(filled)
+                    Poll::Ready(Ok(filled))
+                })
             }
 
             pub(crate) async fn drain_vectored(
@@ -443,14 +461,19 @@ macro_rules! transfer {
                 Ok(())
             }
 
-            pub(crate) async fn drain(&self, mut buf: &[u8]) -> io::Result<()> {
-                while !buf.is_empty() {
-                    match poll_fn(|cx| self.poll_write(cx, buf)).await? {
-                        0 => return Err(crate::stream::transfer::took_nothing()),
-                        count => buf = &buf[count..],
+            pub(crate) fn drain(
+                &self,
+                mut buf: &[u8],
+            ) -> impl Future<Output = io::Result<()>> + Send + Unpin {
+                poll_fn(move |cx| {
+                    while !buf.is_empty() {
+                        match ready!(self.poll_write(cx, buf))? {
+                            0 => return Poll::Ready(Err(crate::stream::transfer::took_nothing())),
+                            count => buf = &buf[count..],
+                        }
                     }
-                }
-                Ok(())
+                    Poll::Ready(Ok(()))
+                })
             }
         }
     };
