@@ -3,13 +3,18 @@
 //! A goal is a figure of one run: a ratio of medians, or a median itself. Where leases are judged,
 //! connections with their own buffers are told beside them.
 
-use oneloop_benches::contest::Metric;
+use oneloop_benches::contest::Metric::{
+    self, BytesEach, CpuMicros, P50Micros, P99Micros, RequestsPerSecond,
+};
 use oneloop_benches::kind::Kind;
 use oneloop_benches::report::Table;
-use oneloop_benches::servers::Server;
+use oneloop_benches::servers::Server::{
+    self, Limit, Oneloop, OneloopBusyPoll, OneloopLeases, TokioCurrent, TokioMulti,
+};
 
 use crate::cells::{BUSY_POLL, MEMORY, OWN_BUFFERS, PIPELINED, TWO_LOOPS_100, TWO_LOOPS_5000};
 use crate::results::{Measured, Results};
+use Bound::{AtLeast, AtMost, Below};
 
 #[derive(Debug, Clone)]
 struct Goal {
@@ -130,7 +135,7 @@ pub(crate) fn table(results: &Results) -> Table {
         }
         let reached = goal.reached(results, goal.ours);
         let own = match goal.ours {
-            Server::OneloopLeases => goal.reached(results, Server::Oneloop),
+            OneloopLeases => goal.reached(results, Oneloop),
             _ => None,
         };
         let figure = |reached: &Reached| match goal.over {
@@ -171,28 +176,26 @@ pub(crate) fn counts(results: &Results) -> [usize; 3] {
 
 /// The table of the bounds.
 fn goals() -> Vec<Goal> {
-    use Bound::{AtLeast, AtMost, Below};
-    use Metric::{BytesEach, CpuMicros, P50Micros, P99Micros, RequestsPerSecond};
-    use Server::{Limit, Oneloop, OneloopBusyPoll, OneloopLeases, TokioCurrent, TokioMulti};
-
-    let goal = |cell, ours, metric, over, bound| Goal {
-        cell,
-        ours,
-        metric,
-        over,
-        bound,
-    };
-    let leases = |cell, metric, over, bound| goal(cell, OneloopLeases, metric, over, bound);
+    let mut goals = cpu_goals();
     let in_every_cell = |metric, over, bound| {
         let cells = EVERY_CELL.iter();
         cells.map(move |cell| leases(cell, metric, over, bound))
     };
-    let limit = Over::Servers(&[Limit]);
-    let (current, multi) = (Over::Servers(&[TokioCurrent]), Over::Servers(&[TokioMulti]));
-    let tokio = Over::Servers(&[TokioCurrent, TokioMulti]);
-    let peers = Over::Kinds(&[Kind::Epoll, Kind::Uring]);
+    let epoll = Over::Kinds(&[Kind::Epoll]);
+    let uring = Over::Kinds(&[Kind::Uring]);
+    goals.extend(in_every_cell(CpuMicros, epoll, AtMost(1.02)));
+    goals.extend(in_every_cell(CpuMicros, uring, AtMost(1.06)));
+    goals.extend(in_every_cell(P99Micros, PEERS, AtMost(1.05)));
+    goals.extend(other_goals());
+    goals
+}
 
-    let mut goals = vec![
+/// Of single cells, against the limit and tokio.
+fn cpu_goals() -> Vec<Goal> {
+    let limit = Over::Servers(&[Limit]);
+    let current = Over::Servers(&[TokioCurrent]);
+    let tokio = Over::Servers(&[TokioCurrent, TokioMulti]);
+    vec![
         leases("64 B x 100", CpuMicros, limit, AtMost(1.03)),
         leases("64 B x 1000", CpuMicros, limit, AtMost(1.05)),
         leases("64 B x 5000", CpuMicros, limit, AtMost(1.05)),
@@ -200,52 +203,45 @@ fn goals() -> Vec<Goal> {
         leases("64 KiB x 100", CpuMicros, limit, AtMost(1.05)),
         leases("64 KiB x 1000", CpuMicros, limit, AtMost(1.05)),
         goal(OWN_BUFFERS, Oneloop, CpuMicros, limit, AtMost(1.08)),
-        leases("64 B x 5000", CpuMicros, multi, AtMost(0.88)),
+        leases("64 B x 5000", CpuMicros, MULTI, AtMost(0.88)),
         leases("64 B x 5000", CpuMicros, current, AtMost(0.78)),
         leases("64 KiB x 100", CpuMicros, tokio, AtMost(0.95)),
         leases("64 KiB x 1000", CpuMicros, tokio, AtMost(0.8)),
-    ];
-    goals.extend(in_every_cell(
-        CpuMicros,
-        Over::Kinds(&[Kind::Epoll]),
-        AtMost(1.02),
-    ));
-    goals.extend(in_every_cell(
-        CpuMicros,
-        Over::Kinds(&[Kind::Uring]),
-        AtMost(1.06),
-    ));
-    goals.extend(in_every_cell(P99Micros, peers, AtMost(1.05)));
-    goals.extend([
-        leases(
-            "64 B x 1000",
-            P99Micros,
-            Over::Metric(P50Micros),
-            AtMost(1.6),
-        ),
-        goal(BUSY_POLL, OneloopBusyPoll, P50Micros, peers, AtMost(0.45)),
-        goal(
-            TWO_LOOPS_100,
-            Oneloop,
-            RequestsPerSecond,
-            multi,
-            AtLeast(0.95),
-        ),
-        goal(TWO_LOOPS_100, Oneloop, P99Micros, multi, Below(1.0)),
-        goal(
-            TWO_LOOPS_5000,
-            Oneloop,
-            RequestsPerSecond,
-            multi,
-            AtLeast(1.05),
-        ),
-        goal(TWO_LOOPS_5000, Oneloop, P99Micros, multi, Below(1.0)),
-        goal(MEMORY, Oneloop, BytesEach, Over::One, AtMost(450.0)),
-        goal(MEMORY, OneloopLeases, BytesEach, Over::One, AtMost(512.0)),
-    ]);
-    goals
+    ]
 }
 
+/// Of latency, of two loops, and of memory.
+fn other_goals() -> Vec<Goal> {
+    let (rate, p99, bytes) = (RequestsPerSecond, P99Micros, BytesEach);
+    let median = Over::Metric(P50Micros);
+    vec![
+        leases("64 B x 1000", p99, median, AtMost(1.6)),
+        goal(BUSY_POLL, OneloopBusyPoll, P50Micros, PEERS, AtMost(0.45)),
+        goal(TWO_LOOPS_100, Oneloop, rate, MULTI, AtLeast(0.95)),
+        goal(TWO_LOOPS_100, Oneloop, p99, MULTI, Below(1.0)),
+        goal(TWO_LOOPS_5000, Oneloop, rate, MULTI, AtLeast(1.05)),
+        goal(TWO_LOOPS_5000, Oneloop, p99, MULTI, Below(1.0)),
+        goal(MEMORY, Oneloop, bytes, Over::One, AtMost(450.0)),
+        goal(MEMORY, OneloopLeases, bytes, Over::One, AtMost(512.0)),
+    ]
+}
+
+fn leases(cell: &'static str, metric: Metric, over: Over, bound: Bound) -> Goal {
+    goal(cell, OneloopLeases, metric, over, bound)
+}
+
+fn goal(cell: &'static str, ours: Server, metric: Metric, over: Over, bound: Bound) -> Goal {
+    Goal {
+        cell,
+        ours,
+        metric,
+        over,
+        bound,
+    }
+}
+
+const MULTI: Over = Over::Servers(&[TokioMulti]);
+const PEERS: Over = Over::Kinds(&[Kind::Epoll, Kind::Uring]);
 const EVERY_CELL: [&str; 11] = [
     "64 B x 1",
     "64 B x 10",
@@ -294,12 +290,12 @@ mod tests {
         let results = made_up(
             "64 B x 100",
             &[
-                (Server::OneloopLeases, Metric::CpuMicros, 3.09),
-                (Server::Oneloop, Metric::CpuMicros, 3.2),
-                (Server::Limit, Metric::CpuMicros, 3.0),
-                (Server::TokioCurrent, Metric::CpuMicros, 3.2),
-                (Server::TokioMulti, Metric::CpuMicros, 3.0),
-                (Server::Smol, Metric::CpuMicros, 6.0),
+                (OneloopLeases, CpuMicros, 3.09),
+                (Oneloop, CpuMicros, 3.2),
+                (Limit, CpuMicros, 3.0),
+                (TokioCurrent, CpuMicros, 3.2),
+                (TokioMulti, CpuMicros, 3.0),
+                (Server::Smol, CpuMicros, 6.0),
             ],
         );
         assert_eq!(
@@ -320,10 +316,10 @@ mod tests {
             made_up(
                 TWO_LOOPS_5000,
                 &[
-                    (Server::Oneloop, Metric::RequestsPerSecond, throughput),
-                    (Server::TokioMulti, Metric::RequestsPerSecond, 100.0),
-                    (Server::Oneloop, Metric::P99Micros, p99),
-                    (Server::TokioMulti, Metric::P99Micros, 10.0),
+                    (Oneloop, RequestsPerSecond, throughput),
+                    (TokioMulti, RequestsPerSecond, 100.0),
+                    (Oneloop, P99Micros, p99),
+                    (TokioMulti, P99Micros, 10.0),
                 ],
             )
         };
@@ -336,12 +332,12 @@ mod tests {
         let tail = made_up(
             "64 B x 1000",
             &[
-                (Server::OneloopLeases, Metric::P50Micros, 10.0),
-                (Server::OneloopLeases, Metric::P99Micros, 16.0),
+                (OneloopLeases, P50Micros, 10.0),
+                (OneloopLeases, P99Micros, 16.0),
             ],
         );
         assert_eq!(counts(&tail)[..2], [1, 0]);
-        let memory = made_up(MEMORY, &[(Server::Oneloop, Metric::BytesEach, 450.4)]);
+        let memory = made_up(MEMORY, &[(Oneloop, BytesEach, 450.4)]);
         assert_eq!(
             rows(&memory),
             ["| bytes/connection, oneloop | idle connections |  | at most 450 | 450.4 |  | no |"]
