@@ -67,6 +67,12 @@ pub(crate) fn report(results: &Results, options: &Options, plots: &[(String, Str
             section(&mut text, &format!("Part: {}", part.name()), &cells);
         }
     }
+    let http = results.http.tables.iter().map(Table::as_str);
+    let http = http.collect::<Vec<_>>().join("\n");
+    if !http.is_empty() {
+        let text_of_http = format!("{HTTP_ABOUT}\n\n{http}");
+        section(&mut text, "Part: http", &text_of_http);
+    }
     section(&mut text, "Not measured", &not_measured(results));
     text
 }
@@ -214,7 +220,7 @@ fn number(figure: Option<f64>, decimals: usize) -> String {
 
 fn not_measured(results: &Results) -> String {
     let mut text = String::new();
-    for line in &results.skipped {
+    for line in results.skipped.iter().chain(&results.http.skipped) {
         writeln!(text, "- {line}").expect(GROWS);
     }
     if !Part::Echo
@@ -242,6 +248,8 @@ const OVERVIEWS: [(Metric, usize, &str); 3] = [
     (Metric::RequestsPerSecond, 0, "thousands"),
     (Metric::P99Micros, 2, "milliseconds"),
 ];
+const HTTP_ABOUT: &str = "Each server on the first core, 100 connections of wrk: on the second core \
+    for requests/s and p99, on both for the processor time with a backlog.";
 const NEVER_MEASURED: [&str; 3] = [
     "a real network: all connections are on loopback, where the kernel does both sides' work",
     "more than two cores, and machines with several sockets",

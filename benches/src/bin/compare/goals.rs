@@ -160,6 +160,17 @@ pub(crate) fn table(results: &Results) -> Table {
             kept.to_owned(),
         ]);
     }
+    for goal in &results.http.goals {
+        table.row(&[
+            goal.name.clone(),
+            "http".to_owned(),
+            String::new(),
+            goal.promise.clone(),
+            format!("{:.3}", goal.ratio),
+            String::new(),
+            if goal.is_met { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
     table
 }
 
@@ -170,6 +181,9 @@ pub(crate) fn counts(results: &Results) -> [usize; 3] {
         let reached = goal.reached(results, goal.ours);
         let place = reached.map_or(2, |it| usize::from(!goal.bound.is_kept(it.figure)));
         counts[place] += 1;
+    }
+    for goal in &results.http.goals {
+        counts[usize::from(!goal.is_met)] += 1;
     }
     counts
 }
@@ -261,6 +275,7 @@ mod tests {
     use super::*;
     use crate::cells;
     use crate::results::made_up;
+    use oneloop_benches::http;
 
     /// The rows of goals that were measured.
     fn rows(results: &Results) -> Vec<String> {
@@ -325,6 +340,21 @@ mod tests {
         };
         assert_eq!(counts(&figures(105.0, 9.9))[..2], [2, 0]);
         assert_eq!(counts(&figures(104.0, 10.0))[..2], [0, 2]);
+    }
+
+    #[test]
+    fn bounds_of_http_stand_with_the_others() {
+        let goal = |is_met| http::Goal {
+            name: "HTTP hello".to_owned(),
+            ratio: 0.98,
+            promise: "at most 1.00".to_owned(),
+            is_met,
+        };
+        let mut results = Results::default();
+        results.http.goals = vec![goal(true), goal(false)];
+        assert_eq!(counts(&results)[..2], [1, 1]);
+        let kept = "| HTTP hello | http |  | at most 1.00 | 0.980 |  | yes |";
+        assert_eq!(rows(&results)[0], kept);
     }
 
     #[test]

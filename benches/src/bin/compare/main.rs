@@ -17,6 +17,7 @@
 //!   options --> cells --> run --> results --> goals, document, plots
 //!                          |
 //!                          +--> contest: server process (core 0), load process (core 1)
+//!                          +--> http: servers under wrk
 //! ```
 
 #![forbid(unsafe_code)]
@@ -42,6 +43,7 @@ use std::io;
 use std::path::Path;
 
 use oneloop_benches::child::run_as_child;
+use oneloop_benches::http;
 use oneloop_benches::process::allow_descriptors;
 
 use cells::{Cell, Part};
@@ -68,6 +70,10 @@ fn list() {
             println!("  {:<12} {}", part.name(), cell.name);
         }
     }
+    println!(
+        "  {:<12} nginx, Go and hyper beside ours, under wrk",
+        options::HTTP
+    );
     println!("servers:");
     for server in Part::BusyPoll.servers() {
         println!("  {}", server.name());
@@ -97,7 +103,17 @@ fn measure(options: &Options) -> io::Result<()> {
             write_report(folder, &results, options)?;
         }
     }
-    // What is driven by another load generator joins here, with its tables and its bounds.
+    if options.wants_http() {
+        eprintln!("[http]");
+        let (rounds, is_quick) = (options.rounds, options.is_quick);
+        match http::run(&program, &http::Options { rounds, is_quick }) {
+            Ok(report) => results.http = report,
+            Err(error) => results.skip(format!("http: {error}")),
+        }
+    }
+    if let Some(folder) = &options.report {
+        write_report(folder, &results, options)?;
+    }
     print!("{}", document::report(&results, options, &[]));
     Ok(())
 }

@@ -73,6 +73,15 @@ impl Options {
         all
     }
 
+    /// Whether HTTP servers are measured too.
+    pub(crate) fn wants_http(&self) -> bool {
+        let is_named = || self.cells.iter().any(|name| name == HTTP);
+        match self.cells.is_empty() {
+            true => self.servers.is_empty(),
+            false => is_named(),
+        }
+    }
+
     pub(crate) fn wants(&self, server: Server) -> bool {
         self.servers.is_empty() || self.servers.contains(&server)
     }
@@ -85,7 +94,7 @@ fn cell_names(list: &str) -> io::Result<Vec<String>> {
     names
         .map(|name| {
             let is_known = |cell: &Cell| cell.name == name || cell.part.name() == name;
-            match all.iter().any(is_known) {
+            match name == HTTP || all.iter().any(is_known) {
                 true => Ok(name.to_owned()),
                 false => Err(invalid(format!("no cell is called {name:?}; see --list"))),
             }
@@ -101,6 +110,9 @@ fn servers(list: &str) -> io::Result<Vec<Server>> {
         .collect()
 }
 
+/// The part that has no cells: its servers and its load generator are programs of others.
+pub(crate) const HTTP: &str = "http";
+
 fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
@@ -115,7 +127,7 @@ in interleaved rounds, and writes a report in Markdown. Nothing else may run bes
 
   --quick             one short round, to see that it works; the figures mean nothing
   --rounds N          how often each server is started anew, default 5
-  --cells NAME,...    only these cells, or parts of the report
+  --cells NAME,...    only these cells, or parts of the report; `http` is a part
   --servers NAME,...  only these servers
   --report DIR        also writes DIR/report.md, with plots
   --list              shows the names of cells and servers
@@ -165,6 +177,15 @@ mod tests {
         let options = options(&["--servers", "oneloop,epoll by hand"]);
         assert!(options.wants(Server::Oneloop) && options.wants(Server::Limit));
         assert!(!options.wants(Server::OneloopLeases));
+    }
+
+    #[test]
+    fn http_is_a_part_of_everything_and_has_a_name() {
+        assert!(options(&[]).wants_http());
+        assert!(options(&["--cells", "http,memory"]).wants_http());
+        assert!(names(&["--cells", "http"]).is_empty());
+        assert!(!options(&["--cells", "memory"]).wants_http());
+        assert!(!options(&["--servers", "oneloop"]).wants_http());
     }
 
     #[test]

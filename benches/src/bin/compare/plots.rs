@@ -193,7 +193,7 @@ mod tests {
                 cell("64 B x 30", 1.0),
                 cell("64 B x 10 by 16", 0.1),
             ],
-            skipped: Vec::new(),
+            ..Results::default()
         };
         let panel = by_connections(&results, Metric::CpuMicros);
         assert_eq!(panel.lines.len(), 1);

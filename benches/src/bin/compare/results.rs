@@ -1,6 +1,7 @@
 //! What was measured, and what was not.
 
 use oneloop_benches::contest::{Figures, Metric};
+use oneloop_benches::http;
 use oneloop_benches::servers::Server;
 
 use crate::cells::Cell;
@@ -43,6 +44,7 @@ pub(crate) struct Results {
     pub(crate) cells: Vec<Measured>,
     /// Servers and cells that could not be measured, each with the reason.
     pub(crate) skipped: Vec<String>,
+    pub(crate) http: http::Report,
 }
 
 impl Results {
@@ -77,7 +79,7 @@ pub(crate) fn made_up(cell: &str, figures: &[(Server, Metric, f64)]) -> Results 
     }
     Results {
         cells: vec![Measured { cell, rows }],
-        skipped: Vec::new(),
+        ..Results::default()
     }
 }
 
