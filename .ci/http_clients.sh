@@ -12,7 +12,7 @@ case "${1:-}" in
     *) echo "usage: $0 [--seconds N]" >&2; exit 2 ;;
 esac
 
-cargo build --release --locked --features hyper,self-signed --example hyper_hello --example tls_echo
+cargo build --release --locked --features hyper,self-signed --examples
 folder=$(mktemp -d)
 servers=()
 end() {
