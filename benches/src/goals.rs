@@ -70,7 +70,7 @@ impl Goal {
 /// The goals that a run has figures for, as a table; nothing if there are none.
 #[must_use]
 pub fn table(goals: &[Goal], found: &Found) -> Option<Table> {
-    let mut table = Table::new(&["goal", "over", "at most", "is", "met"]);
+    let mut table = Table::new(&["goal", "of, over", "at most", "is", "met"]);
     let mut is_empty = true;
     for goal in goals {
         let Some(figure) = goal.figure(found) else {
@@ -80,7 +80,10 @@ pub fn table(goals: &[Goal], found: &Found) -> Option<Table> {
         let digits = if goal.over.is_some() { 2 } else { 0 };
         table.row(&[
             format!("{}: {}", goal.workload, goal.unit),
-            goal.over.unwrap_or("").to_owned(),
+            match goal.over {
+                Some(over) => format!("{}, {over}", goal.ours),
+                None => goal.ours.to_owned(),
+            },
             format!("{:.digits$}", goal.at_most),
             format!("{figure:.digits$}"),
             if figure <= goal.at_most { "yes" } else { "no" }.to_owned(),
@@ -122,8 +125,8 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "| spawn: ns | theirs | 0.40 | 0.40 | yes |",
-                "| idle: bytes |  | 136 | 137 | no |",
+                "| spawn: ns | ours, theirs | 0.40 | 0.40 | yes |",
+                "| idle: bytes | ours | 136 | 137 | no |",
             ]
         );
         assert!(super::table(&goals, &Found::default()).is_none());

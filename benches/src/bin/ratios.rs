@@ -187,7 +187,7 @@ fn workloads() -> Vec<Workload> {
     });
     vec![
         timed(SPAWN, 100_000, on_all!(work::spawn_join, 1, anywhere)),
-        timed("spawn, join in the root", 100_000, in_root),
+        timed(SPAWN_IN_ROOT, 100_000, in_root),
         timed(SPAWN_MANY, 200, on_all!(work::spawn_many, MANY, anywhere)),
         timed("spawn on another thread, join", 2000, away),
         timed(
@@ -302,6 +302,7 @@ fn measure(workload: &Workload, options: &Options) -> io::Result<Vec<Vec<Samples
 }
 
 const SPAWN: &str = "spawn, join";
+const SPAWN_IN_ROOT: &str = "spawn, join in the root";
 const SPAWN_MANY: &str = "spawn 1000, join";
 const YIELD: &str = "yield, 100 tasks";
 const WAKE: &str = "wake round trip, 2 threads";
@@ -316,13 +317,15 @@ const LATE_MEAN_US: &str = "late us, mean";
 const LATE_MAX_US: &str = "late us, max";
 const BYTES: &str = "bytes";
 
-const GOALS: [Goal; 8] = [
+const GOALS: [Goal; 10] = [
     over_tokio(SPAWN, NS, 0.4),
+    over_tokio(SPAWN_IN_ROOT, NS, 0.4),
     over_tokio(SPAWN_MANY, NS, 0.6),
     over_tokio(YIELD, NS, 0.95),
     over_tokio(TIMER, NS, 0.4),
     over_tokio(SLEEPERS, CPU_MS, 0.8),
     goal(SLEEPERS, LATE_MEAN_US, Oneloop::NAME, None, 100.0),
+    goal(WAKE, NS, Oneloop::NAME, Some(EVENTFD), 1.05),
     goal(WAKE, NS, OneloopMulti::NAME, Some(EVENTFD), 1.05),
     goal(IDLE, BYTES, Oneloop::NAME, None, 136.0),
 ];
