@@ -6,7 +6,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use oneloop_benches::process::apart;
 use oneloop_benches::runtimes::{Oneloop, OneloopMulti, Runtime, Smol, TokioCurrent, TokioMulti};
-use oneloop_benches::workloads::{eventfd_round_trip, wake_round_trip};
+use oneloop_benches::workloads::{EventfdWait, eventfd_round_trip, wake_round_trip};
 
 fn on<R: Runtime>(group: &mut BenchmarkGroup<'_, WallTime>) {
     let runtime = apart(R::start).expect("the runtime starts on two cores");
@@ -23,7 +23,9 @@ fn wakes(criterion: &mut Criterion) {
     on::<OneloopMulti>(&mut group);
     on::<TokioMulti>(&mut group);
     group.bench_function("eventfd, two threads", |bencher| {
-        bencher.iter_custom(|count| eventfd_round_trip(count).expect("eventfds work"));
+        bencher.iter_custom(|count| {
+            eventfd_round_trip(EventfdWait::Read, count).expect("eventfds work")
+        });
     });
     group.finish();
 }

@@ -77,7 +77,7 @@ pub fn table(goals: &[Goal], found: &Found) -> Option<Table> {
             continue;
         };
         is_empty = false;
-        let digits = if goal.over.is_some() { 2 } else { 0 };
+        let digits = if goal.over.is_some() { 3 } else { 0 };
         table.row(&[
             format!("{}: {}", goal.workload, goal.unit),
             match goal.over {
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "| spawn: ns | ours, theirs | 0.40 | 0.40 | yes |",
+                "| spawn: ns | ours, theirs | 0.400 | 0.400 | yes |",
                 "| idle: bytes | ours | 136 | 137 | no |",
             ]
         );

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::hint::black_box;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,8 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, epoll, eventfd};
 
 use crate::process::{Apart, apart, cpu_time};
 use crate::runtimes::Runtime;
@@ -130,30 +132,28 @@ pub fn wake_round_trip<R: Runtime>((runtime, apart): &(R, Apart), count: u64) ->
     runtime.run_pair(apart, near, far)
 }
 
-/// As [`wake_round_trip`] without a runtime: two threads that block in the read of an eventfd.
+/// As [`wake_round_trip`] without a runtime: two threads, each with an eventfd.
 ///
 /// # Errors
 ///
 /// The system refuses descriptors.
-pub fn eventfd_round_trip(count: u64) -> io::Result<Duration> {
-    let ping = eventfd(0, EventfdFlags::CLOEXEC)?;
-    let pong = eventfd(0, EventfdFlags::CLOEXEC)?;
+pub fn eventfd_round_trip(wait: EventfdWait, count: u64) -> io::Result<Duration> {
+    let ping = Bell::new(wait)?;
+    let pong = Bell::new(wait)?;
     let ((), apart) = apart(|| Ok(()))?;
     thread::scope(|scope| {
         let far = scope.spawn(|| -> io::Result<()> {
             apart.go_far()?;
-            let mut value = [0; 8];
             for _ in 0..=count {
-                rustix::io::read(&ping, &mut value)?;
-                rustix::io::write(&pong, &ONE)?;
+                ping.wait()?;
+                pong.ring()?;
             }
             Ok(())
         });
         let mut start = Instant::now();
-        let mut value = [0; 8];
         for number in 0..=count {
-            rustix::io::write(&ping, &ONE)?;
-            rustix::io::read(&pong, &mut value)?;
+            ping.ring()?;
+            pong.wait()?;
             if number == 0 {
                 start = Instant::now();
             }
@@ -162,6 +162,51 @@ pub fn eventfd_round_trip(count: u64) -> io::Result<Duration> {
         far.join().expect("the other thread does not panic")?;
         Ok(elapsed)
     })
+}
+
+/// How a thread waits for an eventfd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventfdWait {
+    /// In its read.
+    Read,
+    /// In epoll_wait(2), edge-triggered, without a read: as a loop that also waits for sockets.
+    Epoll,
+}
+
+struct Bell {
+    eventfd: OwnedFd,
+    epoll: Option<OwnedFd>,
+}
+
+impl Bell {
+    fn new(wait: EventfdWait) -> io::Result<Self> {
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC)?;
+        if wait == EventfdWait::Read {
+            let epoll = None;
+            return Ok(Self { eventfd, epoll });
+        }
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &eventfd, epoll::EventData::new_u64(0), flags)?;
+        let epoll = Some(epoll);
+        Ok(Self { eventfd, epoll })
+    }
+
+    fn ring(&self) -> io::Result<()> {
+        rustix::io::write(&self.eventfd, &ONE)?;
+        Ok(())
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        match &self.epoll {
+            None => rustix::io::read(&self.eventfd, &mut [0; 8])?,
+            Some(epoll) => {
+                let mut events = Vec::with_capacity(1);
+                epoll::wait(epoll, spare_capacity(&mut events), None)?
+            }
+        };
+        Ok(())
+    }
 }
 
 /// Arms a timer far ahead and drops it, `count` times.

@@ -17,7 +17,7 @@ use oneloop_benches::report::{Samples, Table, ratio};
 use oneloop_benches::runtimes::{
     Oneloop, OneloopMulti, Runtime, Smol, SmolGlobal, TokioCurrent, TokioMulti,
 };
-use oneloop_benches::workloads::{self as work, CROWD, MANY};
+use oneloop_benches::workloads::{self as work, CROWD, EventfdWait, MANY};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -177,14 +177,8 @@ fn workloads() -> Vec<Workload> {
         [Oneloop => Oneloop, TokioCurrent => Oneloop, Smol => Oneloop]
     );
     let mut wakes = on_all!(work::wake_round_trip, 1, apart);
-    wakes.push(Contender {
-        name: EVENTFD,
-        against: OneloopMulti::NAME,
-        run: Box::new(|count| {
-            work::eventfd_round_trip(warm_up(count))?;
-            Ok(ns_each(work::eventfd_round_trip(count)?, count))
-        }),
-    });
+    wakes.push(bare(EVENTFD, EventfdWait::Read));
+    wakes.push(bare("eventfds in epoll, two threads", EventfdWait::Epoll));
     vec![
         timed(SPAWN, 100_000, on_all!(work::spawn_join, 1, anywhere)),
         timed(SPAWN_IN_ROOT, 100_000, in_root),
@@ -216,6 +210,18 @@ fn workloads() -> Vec<Workload> {
             contenders: vec![idle::<Oneloop>(), idle::<TokioCurrent>(), idle::<Smol>()],
         },
     ]
+}
+
+/// The round trip without a runtime.
+fn bare(name: &'static str, wait: EventfdWait) -> Contender {
+    Contender {
+        name,
+        against: OneloopMulti::NAME,
+        run: Box::new(move |count| {
+            work::eventfd_round_trip(wait, warm_up(count))?;
+            Ok(ns_each(work::eventfd_round_trip(wait, count)?, count))
+        }),
+    }
 }
 
 /// The crowd of sleepers on a current-thread runtime.
