@@ -173,3 +173,21 @@ fn the_name_is_known_while_a_future_is_dropped_and_in_its_task_alone() {
         });
     });
 }
+
+#[test]
+fn the_name_is_known_while_a_future_is_made_on_its_loop() {
+    within_deadline(|| {
+        let runtime = two_loops();
+        runtime.block_on(async {
+            let handle = oneloop::runtime::Handle::current();
+            for id in handle.loop_ids() {
+                let make = || {
+                    let name = task::name();
+                    async { name }
+                };
+                let task = task::Builder::new().name("bee").spawn_on(id, make);
+                assert_eq!(task.await.unwrap().as_deref(), Some("bee"));
+            }
+        });
+    });
+}

@@ -207,3 +207,37 @@ fn regression_a_local_runtime_spawns_onto_itself_whatever_set_is_entered() {
         assert_eq!(runtime.block_on(join).unwrap(), 1);
     });
 }
+
+#[test]
+fn a_wake_of_a_set_that_panics_leaves_its_tasks_and_the_loop_alive() {
+    struct Fragile;
+    impl Wake for Fragile {
+        fn wake(self: Arc<Self>) {
+            panic!("who polls the set cannot be woken");
+        }
+    }
+    within_deadline(|| {
+        for runtime in each_runtime() {
+            runtime.block_on(async {
+                let task = task::spawn_local(async {
+                    task::yield_now().await;
+                    task::yield_now().await;
+                    3
+                });
+                let mut set = Box::pin(LocalSet::new());
+                let joined = Rc::new(Cell::new(0));
+                let told = Rc::clone(&joined);
+                drop(set.spawn_local(async move { told.set(task.await.unwrap()) }));
+                let fragile = Waker::from(Arc::new(Fragile));
+                let mut cx = Context::from_waker(&fragile);
+                assert!(set.as_mut().poll(&mut cx).is_pending());
+                // The task ends meanwhile, and its end wakes the set.
+                for _ in 0..10 {
+                    task::yield_now().await;
+                }
+                set.await;
+                assert_eq!(joined.get(), 3);
+            });
+        }
+    });
+}

@@ -23,7 +23,7 @@ macro_rules! read_half {
                 self.stream().poll_read(cx, buf)
             }
 
-            /// Polls to read into memory that need not be initialised:.
+            /// Polls to read into memory that need not be initialised.
             ///
             /// # Errors
             ///
@@ -92,7 +92,7 @@ macro_rules! read_half {
                 poll_fn(|cx| self.stream().poll_read(cx, buf))
             }
 
-            /// Waits for bytes and reads them into several buffers:.
+            /// Waits for bytes and reads them into several buffers.
             ///
             /// # Errors
             ///
@@ -182,7 +182,7 @@ macro_rules! read_half {
                 self.stream().try_read(buf)
             }
 
-            /// Reads what is there into several buffers without waiting:.
+            /// Reads what is there into several buffers without waiting.
             ///
             /// # Errors
             ///
@@ -346,7 +346,7 @@ macro_rules! write_half {
                 self.stream().try_write(buf)
             }
 
-            /// Writes as much of several buffers as there is room for:.
+            /// Writes as much of several buffers as there is room for.
             ///
             /// # Errors
             ///

@@ -37,8 +37,10 @@ impl LeaseSize {
         let order = |bytes: usize| bytes.clamp(1, ORDER_BYTES_MAX).next_power_of_two().ilog2();
         let low = order(*bytes.start());
         let high = order(*bytes.end()).max(low);
-        let size = (self.0.load(Relaxed) & FIELD).clamp(low, high);
-        self.0.store(pack(size, low, high), Relaxed);
+        let within = |word: u32| Some(pack((word & FIELD).clamp(low, high), low, high));
+        self.0
+            .fetch_update(Relaxed, Relaxed, within)
+            .expect("the function always gives a word");
     }
 
     #[inline]
@@ -67,7 +69,8 @@ impl LeaseSize {
             pack(size - 1, low, high)
         };
         if next != word {
-            self.0.store(next, Relaxed);
+            // If bounds were set meanwhile they hold, and what this read has found is forgotten.
+            let _ = self.0.compare_exchange(word, next, Relaxed, Relaxed);
         }
     }
 }

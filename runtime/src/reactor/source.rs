@@ -403,8 +403,7 @@ impl<T: AsFd> Source<T> {
         ready!(coop::poll_may_proceed(cx));
         let readiness = &self.descriptor.readiness;
         context::with_local(|local| {
-            let slot = self.slot_at(local, direction);
-            let mut is_home = slot.is_some();
+            let mut is_home = self.slot_at(local, direction).is_some();
             let mut blocked_at = None;
             loop {
                 let seen = readiness.load();
@@ -429,7 +428,8 @@ impl<T: AsFd> Source<T> {
                         }
                     }
                 }
-                self.wait_in(local, slot, cx, direction)?;
+                // Looked up again: `op` may have turned this loop, and a slot is only a place.
+                self.wait_in(local, self.slot_at(local, direction), cx, direction)?;
                 is_home = true;
                 // Bits that stay set say nothing new after the operation that has just blocked.
                 let now = readiness.load();

@@ -18,7 +18,7 @@ pub struct AbortHandle {
 }
 
 // SAFETY: `meta` is a shared reference to `Meta` that lasts as long as `waker`; `Meta` is Send and
-// Sync (its one cell is touched by the home loop's thread alone), and so is `Waker`.
+// Sync (its cells are touched by the home loop's thread alone), and so is `Waker`.
 unsafe impl Send for AbortHandle {}
 // SAFETY: as above.
 unsafe impl Sync for AbortHandle {}

@@ -110,7 +110,7 @@ impl Builder {
         match self.name {
             None => handle.spawn_on_with(loop_id, make, self.options),
             Some(name) => {
-                let make = move || Named::new(name, make());
+                let make = move || Named::new(name, async move { make().await });
                 handle.spawn_on_with(loop_id, make, self.options)
             }
         }

@@ -4,8 +4,8 @@
 //! and `finish` on the home loop's thread, around each poll. Protocol file.
 //!
 //! ```text
-//!   request_abort(): set ABORTED, then wake the task      (any thread, any number of times)
-//!   poll():          ABORTED seen => drop the future, result "cancelled", finish()
+//!   request_abort(): set is_aborted, then wake the task      (any thread, any number of times)
+//!   poll():          is_aborted seen => drop the future, result "cancelled", finish()
 //! ```
 //!
 //! # Invariants

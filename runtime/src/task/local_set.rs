@@ -25,6 +25,7 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use super::{FUTURE_BYTES_MAX, Home, JoinHandle, Options, Runnable, create};
+use crate::contain::wake_contained;
 use crate::primitive::sync::{Arc, Mutex, order_of_wakers};
 use crate::primitive::{self, thread_local};
 use crate::runtime::Runtime;
@@ -135,8 +136,9 @@ impl SetRemote {
     fn ring(&self) {
         let waker = self.waker.lock().take();
         order_of_wakers();
+        // Whoever polls the set made it: its panic must not unwind through who wakes a task.
         if let Some(waker) = waker {
-            waker.wake();
+            wake_contained(waker);
         }
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! I2. Plain memory. I5. No waker is cloned, woken or dropped while the table is borrowed. The wakers
-//! are the loop's own, so that none panics.
+//! are those of tasks of the loop or of its sets, so that none panics. An entry stays until the task that
+//! is waited for ends, also if its handle is dropped: one for each live task at most.
 //!
 //! # Why it is so
 //! Few tasks are waited for at any time, so that a table is better than a waker's room in each task.

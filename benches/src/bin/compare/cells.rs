@@ -95,8 +95,9 @@ impl Cell {
                 message_bytes,
                 depth: 1,
             },
-            // A message fits.
-            buffer_bytes: message_bytes.max(4096),
+            // A message fits with room to spare: a read that fills its buffer is followed by another
+            // one that finds nothing, and leases are larger than the message, too.
+            buffer_bytes: (message_bytes + SPARE_BYTES).max(4096),
         }
     }
 
@@ -178,9 +179,9 @@ pub(crate) fn all(is_quick: bool) -> Vec<Cell> {
 
 /// Bytes in words.
 pub(crate) fn size(bytes: usize) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        _ => format!("{} KiB", bytes / 1024),
+    match bytes % 1024 {
+        0 if bytes > 0 => format!("{} KiB", bytes / 1024),
+        _ => format!("{bytes} B"),
     }
 }
 
@@ -208,6 +209,7 @@ const ECHO: [(usize, usize); 10] = [
 /// Beside those of [`ECHO`].
 const SCALING: [usize; 5] = [30, 300, 2000, 10_000, 15_000];
 const IDLE: usize = 10_000;
+const SPARE_BYTES: usize = 64;
 const OWN_BUFFER_BYTES: usize = 2 * KIB;
 const SLICE: Duration = Duration::from_millis(150);
 const SLICE_PER_CONNECTION: Duration = Duration::from_micros(60);
@@ -244,6 +246,7 @@ mod tests {
     fn sizes_in_words() {
         assert_eq!(size(64), "64 B");
         assert_eq!(size(1024), "1 KiB");
+        assert_eq!(size(1100), "1100 B");
         assert_eq!(size(64 << 10), "64 KiB");
     }
 }

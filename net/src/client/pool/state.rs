@@ -210,7 +210,8 @@ impl State {
             self.counts.reaped += 1;
         }
         let fires = self.reaper_fires;
-        effects.arm_reaper = end.is_some_and(|end| fires.is_none_or(|fires| end < fires));
+        let is_next = |end| fires.is_none_or(|fires| end < fires);
+        effects.arm_reaper = !self.idle.is_empty() && end.is_some_and(is_next);
         effects
     }
 
