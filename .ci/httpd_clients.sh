@@ -109,6 +109,9 @@ expect "$(raw "GET / HTTP/1.1\r\n${host}X: $long\r\n\r\n" | first)" \
     "HTTP/1.1 431 Request Header Fields Too Large"
 expect "$(raw "GET /hello.txt HTTP/1.0\r\n\r\n" | tail -1)" "hello, world"
 expect "$(raw "GET http://x/hello.txt HTTP/1.1\r\n${host}Connection: close\r\n\r\n" | tail -1)" "hello, world"
+expect "$(raw "GET HTTP://x/hello.txt?y/z HTTP/1.1\r\n${host}Connection: close\r\n\r\n" | tail -1)" "hello, world"
+expect "$(raw "GET http://x?y/hello.txt HTTP/1.1\r\n${host}Connection: close\r\n\r\n" | first)" \
+    "HTTP/1.1 404 Not Found"
 expect "$(raw "GET /hel" "lo.txt HTTP/1.1\r\n$host" "Connection: close\r\n\r\n" | tail -1)" "hello, world"
 # Answers come in the order of the requests, whatever they need.
 raw "GET /hello.txt HTTP/1.1\r\n$host\r\nHEAD /small.bin HTTP/1.1\r\n$host\r\nGET /large.bin HTTP/1.1\r\n$host\r\nGET /none HTTP/1.1\r\n$host\r\nGET /a%%20b.txt HTTP/1.1\r\n${host}Connection: close\r\n\r\nGET /never HTTP/1.1\r\n" \

@@ -110,12 +110,37 @@ impl<'a> Lines<'a> {
 /// The path of a target without its query: of `/path?query`, and of `http://host/path`, which
 /// servers have to understand too (RFC 9112, section 3.2.2).
 fn origin(target: &str) -> Option<&str> {
+    // The query first: what is in it is neither a scheme nor a path.
+    let target = target.split('?').next()?;
     if target.starts_with('/') {
-        return target.split('?').next();
+        return Some(target);
     }
     let (scheme, rest) = target.split_once("://")?;
-    if !matches!(scheme, "http" | "https") {
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+    if !is("http") && !is("https") {
         return None;
     }
-    rest.find('/').map_or(Some("/"), |at| origin(&rest[at..]))
+    Some(rest.find('/').map_or("/", |at| &rest[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_target_has_no_host_and_no_query() {
+        for (target, path) in [
+            ("/x/y?z", Some("/x/y")),
+            ("/?http://host/x", Some("/")),
+            ("http://host/x?y", Some("/x")),
+            ("HTTPS://host/x", Some("/x")),
+            ("http://host", Some("/")),
+            ("http://host?x/y", Some("/")),
+            ("x?http://host/y", None),
+            ("ftp://host/x", None),
+            ("*", None),
+        ] {
+            assert_eq!(origin(target), path, "{target}");
+        }
+    }
 }
