@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -19,6 +20,7 @@ use std::time::SystemTime;
 use httpdate::HttpDate;
 use oneloop::net::zero_copy::read_ahead;
 use oneloop::task::spawn_blocking;
+use rustix::fs::OFlags;
 
 use super::target;
 
@@ -181,7 +183,7 @@ impl Content {
 
 /// Opens a file, unless it has the stamp that is known. Waits for the disk.
 fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Loaded> {
-    // Before it is opened: a pipe would wait for its other end.
+    // Before it is opened: to open a device may do something.
     let metadata = path.metadata()?;
     if metadata.is_dir() {
         return Ok(Loaded::Folder);
@@ -192,16 +194,15 @@ fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Lo
     if known == Some(stamp(&metadata)) {
         return Ok(Loaded::Same);
     }
-    let file = File::open(path)?;
-    // Of the file that was opened, which may be another one by now.
-    let metadata = file.metadata()?;
+    let (file, metadata) = open(path)?;
     let length = metadata.len();
     let (length, content) = if length <= keep_bytes_max {
         let mut bytes = Vec::new();
         file.take(keep_bytes_max).read_to_end(&mut bytes)?;
         (bytes.len() as u64, Content::Kept(bytes))
     } else {
-        read_ahead(&file, 0, length)?;
+        // A hint: what is not read ahead is read when it is sent.
+        let _ = read_ahead(&file, 0, length);
         (length, Content::Open(file, length))
     };
     let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
@@ -219,6 +220,25 @@ fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Lo
     }))
 }
 
+/// Opens a file, whose name may mean another one than a moment ago.
+///
+/// # Errors
+///
+/// `NotFound` also for what is no file.
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    // A pipe does not wait for its other end.
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok((file, metadata))
+}
+
 fn stamp(metadata: &Metadata) -> Stamp {
     (metadata.len(), metadata.modified().ok())
 }
@@ -230,4 +250,41 @@ fn is_absence(error: &io::Error) -> bool {
         error.kind(),
         Kind::NotFound | Kind::NotADirectory | Kind::PermissionDenied | Kind::InvalidFilename
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+    use std::{fs, thread};
+
+    use super::*;
+
+    /// How long what must not wait may take.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let folder = folder("no_file");
+        let pipe = folder.join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [pipe.as_path(), &folder, Path::new("/dev/null")] {
+            let path = path.to_owned();
+            let (sender, receiver) = mpsc::channel();
+            thread::spawn(move || sender.send(open(&path).map(drop)));
+            let error = receiver.recv_timeout(DEADLINE).unwrap().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// An empty folder of one test.
+    fn folder(test: &str) -> PathBuf {
+        let name = format!("oneloop-httpd-{}-{test}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
 }
