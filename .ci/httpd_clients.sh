@@ -81,6 +81,14 @@ echo "httpd_clients: what is not there, and what must not be served, is 404"
 echo "hello, again" >"$site/hello.txt"
 sleep 2.1
 [ "$(ask "$url/hello.txt")" = "hello, again" ] || fail "an old file is served"
+# One of the same length, with the time of the old one.
+sleep 2.1
+[ "$(ask "$url/hello.txt")" = "hello, again" ] || fail "another file is served"
+echo "hello, other" >"$folder/new"
+touch -r "$site/hello.txt" "$folder/new"
+mv "$folder/new" "$site/hello.txt"
+sleep 2.1
+[ "$(ask "$url/hello.txt")" = "hello, other" ] || fail "a file that was replaced is served"
 rm "$site/hello.txt"
 sleep 2.1
 status 404 "$url/hello.txt"

@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -42,7 +42,8 @@ pub(crate) struct Servable {
     /// When it was changed last, as HTTP writes it.
     pub(crate) modified: String,
     pub(crate) content: Content,
-    stamp: Stamp,
+    /// None if it has to be read anew the next time.
+    stamp: Option<Stamp>,
 }
 
 /// Where the bytes are.
@@ -53,8 +54,31 @@ pub(crate) enum Content {
     Open(File, u64),
 }
 
-/// What tells that a file is still the same.
-type Stamp = (u64, Option<SystemTime>);
+/// What tells that a file is still the same. Not the time that is shown to clients: any program may
+/// set that, and copies and archives do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    /// When its content, name or rights were changed last: seconds, and nanoseconds of one more.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// None if it was changed within the second before `now`: the clocks of file systems are
+    /// coarse, and one more change may bring the same time.
+    fn of(metadata: &Metadata, now: SystemTime) -> Option<Self> {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let is_settled = metadata.ctime() + 1 < now.as_secs().cast_signed();
+        is_settled.then(|| Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
 
 /// What a target turned out to be.
 #[derive(Debug)]
@@ -122,7 +146,7 @@ impl Files {
             .borrow()
             .get(&target)
             .map(|it| Rc::clone(&it.file));
-        let stamp = known.as_ref().map(|file| file.stamp);
+        let stamp = known.as_ref().and_then(|file| file.stamp);
         let (path, keep_bytes_max) = (self.root.join(path), self.keep_bytes_max);
         let loading = spawn_blocking(move || load(&path, stamp, keep_bytes_max));
         let loaded = loading.await.unwrap_or_else(|error| Err(error.into()));
@@ -183,6 +207,7 @@ impl Content {
 
 /// Opens a file, unless it has the stamp that is known. Waits for the disk.
 fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Loaded> {
+    let now = SystemTime::now();
     // Before it is opened: to open a device may do something.
     let metadata = path.metadata()?;
     if metadata.is_dir() {
@@ -191,7 +216,7 @@ fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Lo
     if !metadata.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    if known == Some(stamp(&metadata)) {
+    if known.is_some() && known == Stamp::of(&metadata, now) {
         return Ok(Loaded::Same);
     }
     let (file, metadata) = open(path)?;
@@ -216,7 +241,7 @@ fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Lo
         head: head.into_bytes(),
         modified,
         content,
-        stamp: stamp(&metadata),
+        stamp: Stamp::of(&metadata, now),
     }))
 }
 
@@ -237,10 +262,6 @@ fn open(path: &Path) -> io::Result<(File, Metadata)> {
         return Err(io::ErrorKind::NotFound.into());
     }
     Ok((file, metadata))
-}
-
-fn stamp(metadata: &Metadata) -> Stamp {
-    (metadata.len(), metadata.modified().ok())
 }
 
 /// Whether it is the client that is wrong. What may not be read is not there for it.
@@ -277,6 +298,30 @@ mod tests {
             let error = receiver.recv_timeout(DEADLINE).unwrap().unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_has_just_changed_has_no_stamp() {
+        let folder = folder("stamp");
+        let path = folder.join("file");
+        fs::write(&path, "bytes").unwrap();
+        let metadata = path.metadata().unwrap();
+        let now = SystemTime::now();
+        assert_eq!(Stamp::of(&metadata, now), None);
+        let later = now + Duration::from_secs(2);
+        let stamp = Stamp::of(&metadata, later).unwrap();
+        // With the same bytes, times and name.
+        fs::copy(&path, folder.join("copy")).unwrap();
+        let copy = File::options()
+            .write(true)
+            .open(folder.join("copy"))
+            .unwrap();
+        copy.set_modified(metadata.modified().unwrap()).unwrap();
+        fs::rename(folder.join("copy"), &path).unwrap();
+        let other = path.metadata().unwrap();
+        assert_eq!(other.modified().unwrap(), metadata.modified().unwrap());
+        assert_ne!(Stamp::of(&other, later), Some(stamp));
         fs::remove_dir_all(folder).unwrap();
     }
 
