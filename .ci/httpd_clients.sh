@@ -60,6 +60,16 @@ for file in hello.txt small.bin large.bin; do
 done
 echo "httpd_clients: files come as they are"
 
+# One file is open once on each loop, however it is spelt (and once more while it is sent).
+for spelling in %6carge.bin l%61rge.bin la%72ge.bin lar%67e.bin larg%65.bin; do
+    ask --output "$folder/1" "$url/$spelling"
+    cmp "$site/large.bin" "$folder/1"
+done
+if [ -d "/proc/$server/fd" ]; then
+    open=$(readlink "/proc/$server/fd/"* | grep -c '/large\.bin$' || true)
+    [ "$open" -le 4 ] || fail "one file is open $open times on two loops"
+fi
+
 head=$(ask --head "$url/large.bin" | tr -d '\r')
 grep -qx 'Content-Length: 3000001' <<<"$head" || fail "HEAD: $head"
 modified=$(sed -n 's/^Last-Modified: //p' <<<"$head")

@@ -104,7 +104,8 @@ enum Loaded {
 pub(crate) struct Files {
     root: PathBuf,
     keep_bytes_max: u64,
-    table: RefCell<HashMap<String, Entry>>,
+    /// By targets without their escapes: a file has one key, however it is spelt.
+    table: RefCell<HashMap<Vec<u8>, Entry>>,
     descriptors: Cell<usize>,
     kept_bytes: Cell<u64>,
 }
@@ -131,21 +132,20 @@ impl Files {
     /// to [`load`](Self::load) it.
     pub(crate) fn get(&self, target: &str, second: u64) -> Option<Rc<Servable>> {
         let table = self.table.borrow();
-        let entry = table.get(target)?;
+        let entry = table.get(&*target::decoded(target)?)?;
         let is_fresh = entry.looked_at.replace(second) == second;
         is_fresh.then(|| Rc::clone(&entry.file))
     }
 
     /// Looks at the file of a target.
     pub(crate) async fn load(&self, target: String, second: u64) -> Found {
-        let Some(path) = target::path(&target) else {
+        let Some(key) = target::decoded(&target) else {
             return Found::Nothing;
         };
-        let known = self
-            .table
-            .borrow()
-            .get(&target)
-            .map(|it| Rc::clone(&it.file));
+        let Some(path) = target::path(&key) else {
+            return Found::Nothing;
+        };
+        let known = self.table.borrow().get(&*key).map(|it| Rc::clone(&it.file));
         let stamp = known.as_ref().and_then(|file| file.stamp);
         let (path, keep_bytes_max) = (self.root.join(path), self.keep_bytes_max);
         let loading = spawn_blocking(move || load(&path, stamp, keep_bytes_max));
@@ -154,11 +154,11 @@ impl Files {
             (Ok(Loaded::Same), Some(file)) => Found::File(file),
             (Ok(Loaded::File(file)), _) => {
                 let file = Rc::new(file);
-                self.insert(target, Rc::clone(&file), second);
+                self.insert(key.into_owned(), Rc::clone(&file), second);
                 Found::File(file)
             }
             (other, _) => {
-                self.remove(&target);
+                self.remove(&key);
                 match other {
                     Ok(_) => Found::Folder,
                     Err(error) if is_absence(&error) => Found::Nothing,
@@ -168,8 +168,8 @@ impl Files {
         }
     }
 
-    fn insert(&self, target: String, file: Rc<Servable>, second: u64) {
-        self.remove(&target);
+    fn insert(&self, key: Vec<u8>, file: Rc<Servable>, second: u64) {
+        self.remove(&key);
         let (descriptors, kept_bytes) = file.content.cost();
         let is_full = self.table.borrow().len() >= FILES_MAX
             || self.descriptors.get() + descriptors > DESCRIPTORS_MAX
@@ -184,11 +184,11 @@ impl Files {
         let looked_at = Cell::new(second);
         self.table
             .borrow_mut()
-            .insert(target, Entry { file, looked_at });
+            .insert(key, Entry { file, looked_at });
     }
 
-    fn remove(&self, target: &str) {
-        let removed = self.table.borrow_mut().remove(target);
+    fn remove(&self, key: &[u8]) {
+        let removed = self.table.borrow_mut().remove(key);
         let cost = removed.map_or((0, 0), |entry| entry.file.content.cost());
         self.descriptors.update(|count| count - cost.0);
         self.kept_bytes.update(|count| count - cost.1);
