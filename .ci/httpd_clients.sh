@@ -33,7 +33,8 @@ echo "space" >"$site/a b.txt"
 head -c 4096 /dev/urandom >"$site/small.bin"
 mkfifo "$site/pipe"
 
-"$httpd" --root "$site" --addr 127.0.0.1:0 --loops 2 >"$folder/log" 2>&1 &
+# With few descriptors to begin with: the server asks for more.
+(ulimit -Sn 256 && exec "$httpd" --root "$site" --addr 127.0.0.1:0 --loops 2) >"$folder/log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     address=$(sed -n 's/^httpd on \([0-9.:]*\),.*/\1/p' "$folder/log")
@@ -138,6 +139,26 @@ answers=$(grep -a -E '^(HTTP/1.1 |Content-Length: )' "$folder/pipelined" | tr -d
 expect "$answers" "HTTP/1.1 200 OK Content-Length: 13 HTTP/1.1 200 OK Content-Length: 4096 HTTP/1.1 200 OK Content-Length: 3000001 HTTP/1.1 404 Not Found Content-Length: 14 HTTP/1.1 200 OK Content-Length: 6 "
 expect "$(tail -1 "$folder/pipelined")" space
 echo "httpd_clients: refusals, pieces and pipelines"
+
+# Connections that are idle: more than there were descriptors for.
+idle=500
+if [ "$(ulimit -Sn)" -ge 600 ] && [ "$(ulimit -Hn)" -ge 2048 ]; then
+    connections=()
+    for number in $(seq $idle); do
+        exec {connection}<>"/dev/tcp/${address%:*}/${address##*:}"
+        connections+=("$connection")
+        printf "GET /none HTTP/1.1\r\n${host}\r\n" >&"$connection"
+        read -r -t 20 line <&"$connection" || fail "connection $number has no answer"
+        expect "${line%$'\r'}" "HTTP/1.1 404 Not Found"
+    done
+    status 200 "$url/hello.txt"
+    for connection in "${connections[@]}"; do
+        exec {connection}>&-
+    done
+    echo "httpd_clients: $idle idle connections stay"
+else
+    echo "httpd_clients: idle connections skipped, too few descriptors"
+fi
 
 if command -v wrk >/dev/null; then
     for file in hello.txt large.bin; do

@@ -27,7 +27,7 @@ use super::target;
 /// Files that one loop knows.
 const FILES_MAX: usize = 4096;
 /// Descriptors that one loop keeps open.
-const DESCRIPTORS_MAX: usize = 256;
+pub(crate) const DESCRIPTORS_MAX: usize = 256;
 /// Bytes that one loop keeps in memory.
 const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of one file that is kept, whatever was asked for: each client that does not read costs as

@@ -42,10 +42,18 @@ use std::time::Duration;
 
 use common::arguments::Arguments;
 use connection::Site;
+use files::DESCRIPTORS_MAX;
 use oneloop::net::server::{Connection, OverloadPolicy, Server, shutdown_signal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections that are served at once; for one more, the one that is idle the longest is closed.
+/// Connections that are served at once, if there are descriptors for them; for one more, the one
+/// that is idle the longest is closed.
 const CONNECTIONS_MAX: usize = 10_000;
+/// Descriptors of one connection: its own, and that of the file that is sent.
+const CONNECTION_DESCRIPTORS: usize = 2;
+/// Descriptors that are neither a connection's nor a file's: those of the loops, the listener, files
+/// that are being looked at.
+const OTHER_DESCRIPTORS: usize = 64;
 /// How long a connection may wait for its next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the head of a request may take from its first byte on.
@@ -75,10 +83,40 @@ fn main() {
         arguments.refuse(&format!("--root {}: not a folder", root.display()));
     }
     let runtime = arguments.runtime();
-    arguments.end(runtime.block_on(run(addr, root, keep_bytes_max)));
+    let loops = runtime.metrics().num_workers();
+    let connections_max = connections_max(allow_descriptors(), loops);
+    arguments.end(runtime.block_on(run(addr, root, keep_bytes_max, connections_max)));
 }
 
-async fn run(addr: SocketAddr, root: PathBuf, keep_bytes_max: u64) -> io::Result<()> {
+/// Lets the process open as many descriptors as the system lets it. How many those are.
+fn allow_descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let allowed = match setrlimit(Resource::Nofile, wanted) {
+        Ok(()) => limit.maximum,
+        // It serves fewer connections then.
+        Err(_) => limit.current,
+    };
+    allowed.unwrap_or(u64::MAX)
+}
+
+/// Connections that so many descriptors are enough for, beside the files that the loops have open.
+fn connections_max(descriptors: u64, loops: usize) -> usize {
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let others = loops * DESCRIPTORS_MAX + OTHER_DESCRIPTORS;
+    let connections = descriptors.saturating_sub(others) / CONNECTION_DESCRIPTORS;
+    connections.clamp(1, CONNECTIONS_MAX)
+}
+
+async fn run(
+    addr: SocketAddr,
+    root: PathBuf,
+    keep_bytes_max: u64,
+    connections_max: usize,
+) -> io::Result<()> {
     let shown = root.display().to_string();
     let handler = move |connection: Connection| {
         let site = || Rc::new(Site::new(root.clone(), keep_bytes_max));
@@ -86,7 +124,7 @@ async fn run(addr: SocketAddr, root: PathBuf, keep_bytes_max: u64) -> io::Result
         connection::serve(connection, site)
     };
     let server = Server::builder()
-        .max_connections(CONNECTIONS_MAX, OverloadPolicy::ShedIdle)
+        .max_connections(connections_max, OverloadPolicy::ShedIdle)
         .idle_timeout(IDLE_TIMEOUT)
         .read_timeout(HEAD_TIMEOUT)
         .write_timeout(WRITE_TIMEOUT)
@@ -96,4 +134,16 @@ async fn run(addr: SocketAddr, root: PathBuf, keep_bytes_max: u64) -> io::Result
     shutdown_signal().await?;
     println!("{}", server.drain(GRACE).await);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_as_many_as_there_are_descriptors_for() {
+        assert_eq!(connections_max(u64::MAX, 4), CONNECTIONS_MAX);
+        assert_eq!(connections_max(4096, 2), 1760);
+        assert_eq!(connections_max(64, 2), 1);
+    }
 }
