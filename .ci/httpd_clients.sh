@@ -140,24 +140,29 @@ expect "$answers" "HTTP/1.1 200 OK Content-Length: 13 HTTP/1.1 200 OK Content-Le
 expect "$(tail -1 "$folder/pipelined")" space
 echo "httpd_clients: refusals, pieces and pipelines"
 
-# Connections that are idle: more than there were descriptors for.
+# Connections that are idle: more than there were descriptors for, and without a buffer each. What
+# they ask for is no file, so the request has to be kept while it is looked for.
+memory() { sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$server/status"; }
 idle=500
-if [ "$(ulimit -Sn)" -ge 600 ] && [ "$(ulimit -Hn)" -ge 2048 ]; then
+if [ -r "/proc/$server/status" ] && [ "$(ulimit -Sn)" -ge 600 ] && [ "$(ulimit -Hn)" -ge 2048 ]; then
     connections=()
+    before=$(memory)
     for number in $(seq $idle); do
         exec {connection}<>"/dev/tcp/${address%:*}/${address##*:}"
         connections+=("$connection")
-        printf "GET /none HTTP/1.1\r\n${host}\r\n" >&"$connection"
+        printf "GET /none HTTP/1.1\r\n${host}X: ${long::12000}\r\n\r\n" >&"$connection"
         read -r -t 20 line <&"$connection" || fail "connection $number has no answer"
         expect "${line%$'\r'}" "HTTP/1.1 404 Not Found"
     done
+    each=$((($(memory) - before) * 1024 / idle))
+    [ "$each" -lt 6000 ] || fail "an idle connection has $each bytes"
     status 200 "$url/hello.txt"
     for connection in "${connections[@]}"; do
         exec {connection}>&-
     done
-    echo "httpd_clients: $idle idle connections stay"
+    echo "httpd_clients: $idle idle connections have $each bytes each"
 else
-    echo "httpd_clients: idle connections skipped, too few descriptors"
+    echo "httpd_clients: idle connections skipped, no /proc or too few descriptors"
 fi
 
 if command -v wrk >/dev/null; then

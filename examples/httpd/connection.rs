@@ -151,7 +151,12 @@ impl Requests<'_> {
 
     fn answer_rest(&mut self, found: Option<Found>) -> Step {
         let (done, step) = self.site.answer(&self.rest, found);
-        self.rest.drain(..done);
+        if done == self.rest.len() {
+            // The memory too: a connection that is idle has no buffer.
+            self.rest = Vec::new();
+        } else {
+            self.rest.drain(..done);
+        }
         step
     }
 }
