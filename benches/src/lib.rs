@@ -29,4 +29,5 @@ pub mod report;
 pub mod runtimes;
 pub mod servers;
 pub mod signal;
+pub mod turns;
 pub mod workloads;
