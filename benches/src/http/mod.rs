@@ -14,7 +14,8 @@
 //! With wrk on both cores it has a backlog always, and only the requests count.
 //!
 //! Servers take turns, so what the machine does to one round it does to all of them. A program that
-//! is not there (wrk, nginx, go, the example `httpd`) costs its rows and a line that says so.
+//! is not there (wrk, nginx, go, the example `httpd`) costs its rows and a line that says so; so does
+//! a server that fails, which is a failure of the run.
 
 mod peers;
 mod processes;
@@ -25,11 +26,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use self::peers::Folder;
 use self::processes::{ServerProcess, ask};
 use self::wrk::Place;
 use crate::report::{Samples, Table, ratio};
+use crate::turns::take_turns;
 
 /// What to measure.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,8 @@ pub struct Report {
     pub tables: Vec<Table>,
     /// A line for each server that is not there.
     pub skipped: Vec<String>,
+    /// A line for each server that is there and failed: it is in no table.
+    pub failed: Vec<String>,
     /// The goals that could be looked at.
     pub goals: Vec<Goal>,
 }
@@ -68,7 +73,7 @@ pub struct Goal {
 ///
 /// # Errors
 ///
-/// A server or wrk fails, or an answer is wrong.
+/// The folder that is served cannot be made. A server that fails is in [`Report::failed`].
 pub fn run(program: &Path, options: &Options) -> io::Result<Report> {
     let mut report = Report::default();
     if !is_there("wrk", "--version") {
@@ -76,20 +81,20 @@ pub fn run(program: &Path, options: &Options) -> io::Result<Report> {
         return Ok(report);
     }
     let folder = Folder::new()?;
-    let mut contenders = start(program, &folder, &mut report.skipped)?;
+    let mut contenders = start(program, &folder, &mut report);
     let (rounds, seconds) = match options.is_quick {
         true => (1, 1),
         false => (options.rounds, SLICE_SECONDS),
     };
-    for contender in &contenders {
+    keep(&mut contenders, 0, &mut report.failed, |contender| {
         contender.check()?;
         // Memory is there afterwards, and the files are open.
-        contender.slice(Place::SecondCore, 1)?;
-    }
-    for _ in 0..rounds {
-        for contender in &mut contenders {
-            contender.measure(seconds)?;
-        }
+        contender.slice(Place::SecondCore, 1).map(drop)
+    });
+    for round in 0..rounds {
+        keep(&mut contenders, round, &mut report.failed, |contender| {
+            contender.measure(seconds)
+        });
     }
     report.tables = vec![
         table(&contenders, "hello", NGINX_RETURN),
@@ -119,7 +124,7 @@ struct Contender {
     /// The table that it is in.
     what: &'static str,
     path: &'static str,
-    process: std::rc::Rc<ServerProcess>,
+    process: Rc<ServerProcess>,
     requests_per_second: Samples,
     cpu_us: Samples,
     p99_ms: Samples,
@@ -143,9 +148,9 @@ impl Contender {
 
     /// What wrk found, and the processor time of the server for each request, in microseconds.
     fn slice(&self, place: Place, seconds: u64) -> io::Result<(wrk::Slice, f64)> {
-        let before = self.process.cpu_time()?;
+        let before = self.process.cpu_times()?;
         let slice = wrk::run(self.process.address(), self.path, place, seconds)?;
-        let used = self.process.cpu_time()? - before;
+        let used = self.process.cpu_times()?.since(&before);
         Ok((slice, used.as_secs_f64() * 1e6 / slice.requests as f64))
     }
 
@@ -160,57 +165,99 @@ impl Contender {
     }
 }
 
-/// Starts what is there, and says what is not.
-fn start(program: &Path, folder: &Folder, skipped: &mut Vec<String>) -> io::Result<Vec<Contender>> {
+/// Lets each one act, in the order of the turn; those that fail are out, with a line that says so.
+fn keep(
+    contenders: &mut Vec<Contender>,
+    turn: usize,
+    failed: &mut Vec<String>,
+    act: impl FnMut(&mut Contender) -> io::Result<()>,
+) {
+    take_turns(contenders, turn, act, |out, error| {
+        failed.push(failure(out.name, out.what, &error));
+    });
+}
+
+/// In one line, though wrk's report has several.
+fn failure(name: &str, what: &str, error: &io::Error) -> String {
+    let error = error.to_string();
+    let words: Vec<_> = error.split_whitespace().collect();
+    format!("http: {name}, {what}: {}", words.join(" "))
+}
+
+/// Starts what is there, and says what is not and what does not start.
+fn start(program: &Path, folder: &Folder, report: &mut Report) -> Vec<Contender> {
     let mut contenders = Vec::new();
-    let mut add = |process: ServerProcess, asked: &[(&'static str, &'static str, &'static str)]| {
-        let process = std::rc::Rc::new(process);
-        contenders.extend(asked.iter().map(|&(name, what, path)| Contender {
-            name,
-            what,
-            path,
-            process: std::rc::Rc::clone(&process),
-            requests_per_second: Samples::default(),
-            cpu_us: Samples::default(),
-            p99_ms: Samples::default(),
-            backlog_cpu_us: Samples::default(),
-        }));
-    };
+    let failed = &mut report.failed;
+    let mut add = |started, asked: &[Asked]| admit(&mut contenders, failed, started, asked);
     for (name, row) in [("oneloop", HYPER_ONELOOP), ("tokio", HYPER_TOKIO)] {
         let mut hyper = Command::new(program);
-        let process = ServerProcess::start(hyper.args(["http", name]))?;
+        let process = ServerProcess::start(hyper.args(["http", name]));
         add(process, &[(row, "hello", "/")]);
     }
     match peers::httpd(folder, FILE_BYTES) {
-        Ok(kept) => {
-            add(
-                kept,
-                &[(HTTPD, "hello", "/hello"), (HTTPD, "4 KiB file", "/file")],
-            );
-            let sent = peers::httpd(folder, 0)?;
-            add(sent, &[(HTTPD_SENDFILE, "4 KiB file", "/file")]);
-        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let how = "cargo build --release --example httpd";
-            skipped.push(format!("http: httpd skipped, not built: {how}"));
+            let line = format!("http: httpd skipped, not built: {how}");
+            report.skipped.push(line);
         }
-        Err(error) => return Err(error),
+        kept => {
+            let asked = [
+                (HTTPD, "hello", "/hello"),
+                (HTTPD_MEMORY, "4 KiB file", "/file"),
+            ];
+            add(kept, &asked);
+            let sent = peers::httpd(folder, 0);
+            add(sent, &[(HTTPD_SENDFILE, "4 KiB file", "/file")]);
+        }
     }
     if is_there("nginx", "-v") {
         let asked = [
             (NGINX_RETURN, "hello", "/return"),
             (NGINX_FILE, "4 KiB file", "/file"),
         ];
-        add(peers::nginx(folder)?, &asked);
+        add(peers::nginx(folder), &asked);
     } else {
-        skipped.push("http: nginx skipped, not installed".to_owned());
+        let line = "http: nginx skipped, not installed";
+        report.skipped.push(line.to_owned());
     }
     if is_there("go", "version") {
-        add(peers::go(folder)?, &[(GO, "hello", "/")]);
+        add(peers::go(folder), &[(GO, "hello", "/")]);
     } else {
-        skipped.push("http: Go skipped, not installed".to_owned());
+        let line = "http: Go skipped, not installed";
+        report.skipped.push(line.to_owned());
     }
-    Ok(contenders)
+    contenders
+}
+
+/// One that does not start costs its rows.
+fn admit(
+    contenders: &mut Vec<Contender>,
+    failed: &mut Vec<String>,
+    started: io::Result<ServerProcess>,
+    asked: &[Asked],
+) {
+    match started {
+        Ok(process) => contenders.extend(asked_for(process, asked)),
+        Err(error) => {
+            let rows = asked.iter();
+            failed.extend(rows.map(|&(name, what, _)| failure(name, what, &error)));
+        }
+    }
+}
+
+/// A contender for each thing that a process is asked for.
+fn asked_for(process: ServerProcess, asked: &[Asked]) -> impl Iterator<Item = Contender> {
+    let process = Rc::new(process);
+    asked.iter().map(move |&(name, what, path)| Contender {
+        name,
+        what,
+        path,
+        process: Rc::clone(&process),
+        requests_per_second: Samples::default(),
+        cpu_us: Samples::default(),
+        p99_ms: Samples::default(),
+        backlog_cpu_us: Samples::default(),
+    })
 }
 
 /// Whether a program can be started.
@@ -282,7 +329,7 @@ fn goals(contenders: &[Contender]) -> Vec<Goal> {
         }
     }
     let rates = [
-        ("4 KiB file", HTTPD, NGINX_FILE, 1.4),
+        ("4 KiB file", HTTPD_MEMORY, NGINX_FILE, 1.4),
         ("4 KiB file", HTTPD_SENDFILE, NGINX_FILE, 1.0),
         ("hello", HYPER_ONELOOP, GO, 2.0),
         ("hello", HTTPD, GO, 2.0),
@@ -300,12 +347,16 @@ fn goals(contenders: &[Contender]) -> Vec<Goal> {
     goals
 }
 
+/// The row of a server, its table, and the path that it is asked for.
+type Asked = (&'static str, &'static str, &'static str);
 /// One of a contender's figures.
 type Part = fn(&Contender) -> &Samples;
 
 const HYPER_ONELOOP: &str = "hyper on oneloop";
 const HYPER_TOKIO: &str = "hyper on tokio current_thread";
 const HTTPD: &str = "oneloop httpd";
+/// It keeps files of this size: no file is opened for a request.
+const HTTPD_MEMORY: &str = "oneloop httpd, from memory";
 const HTTPD_SENDFILE: &str = "oneloop httpd, sendfile";
 const NGINX_RETURN: &str = "nginx return";
 const NGINX_FILE: &str = "nginx file";
@@ -317,3 +368,65 @@ const HELLO: &str = "hello, world\n";
 const FILE_BYTES: usize = 4096;
 /// How long a server's turn is in a round.
 const SLICE_SECONDS: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It says that it listens, and ends with its input.
+    fn contenders(asked: &[Asked]) -> Vec<Contender> {
+        let script = "echo 127.0.0.1:1; cat";
+        let process = ServerProcess::start(Command::new("sh").args(["-c", script])).unwrap();
+        let mut all: Vec<_> = asked_for(process, asked).collect();
+        for contender in &mut all {
+            contender.requests_per_second.push(1.0);
+            contender.backlog_cpu_us.push(1.0);
+        }
+        all
+    }
+
+    #[test]
+    fn one_that_fails_is_out_of_its_table_and_the_others_stay() {
+        let mut all = contenders(&[(HTTPD, "hello", "/"), (GO, "hello", "/"), (GO, "b", "/")]);
+        let mut failed = Vec::new();
+        keep(&mut all, 0, &mut failed, |contender| {
+            match (contender.name, contender.what) {
+                (GO, "hello") => Err(io::Error::other("wrk at b:\n  Socket errors: 1\n")),
+                _ => Ok(()),
+            }
+        });
+        let line = "http: Go net/http, hello: wrk at b: Socket errors: 1";
+        assert_eq!(failed, [line]);
+        assert_eq!(all.len(), 2);
+        let table = table(&all, "hello", NGINX_RETURN);
+        assert!(table.as_str().contains(HTTPD) && !table.as_str().contains(GO));
+    }
+
+    #[test]
+    fn a_server_that_does_not_listen_costs_its_rows() {
+        let asked = [(GO, "hello", "/"), (GO, "4 KiB file", "/file")];
+        let mut all = contenders(&[(HTTPD, "hello", "/")]);
+        let mut failed = Vec::new();
+        // It ends without a word.
+        let started = ServerProcess::start(&mut Command::new("true"));
+        admit(&mut all, &mut failed, started, &asked);
+        assert_eq!(all.len(), 1);
+        let lines = asked
+            .map(|(name, what, _)| format!("http: {name}, {what}: \"true\" does not listen: \"\""));
+        assert_eq!(failed, lines);
+    }
+
+    #[test]
+    fn the_goal_of_the_file_in_memory_says_so() {
+        let all = contenders(&[
+            (HTTPD_MEMORY, "4 KiB file", "/"),
+            (NGINX_FILE, "4 KiB file", "/"),
+        ]);
+        let goals = goals(&all);
+        let [goal] = &goals[..] else {
+            panic!("{goals:?}");
+        };
+        let name = "HTTP 4 KiB file, requests/s, oneloop httpd, from memory / nginx file";
+        assert_eq!((goal.name.as_str(), goal.is_met), (name, false));
+    }
+}

@@ -3,6 +3,8 @@
 //!
 //! Place: called by the module above; reads `/proc`.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -10,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::child::SERVER_CORE;
@@ -72,15 +75,15 @@ impl ServerProcess {
     }
 
     /// The processor time of the process and of its children so far, user and system.
-    pub(super) fn cpu_time(&self) -> io::Result<Duration> {
+    pub(super) fn cpu_times(&self) -> io::Result<CpuTimes> {
         let pid = self.child.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        let children = children.split_whitespace().map(str::to_owned);
-        let mut sum = Duration::ZERO;
-        for pid in children.chain([pid.to_string()]) {
-            sum += cpu_time(&pid)?;
+        let mut times = CpuTimes::default();
+        times.read(&pid.to_string())?;
+        for child in children.split_whitespace() {
+            times.read(child)?;
         }
-        Ok(sum)
+        Ok(times)
     }
 }
 
@@ -90,16 +93,50 @@ impl Drop for ServerProcess {
     }
 }
 
-/// All threads of one process. The scheduler counts nanoseconds, `stat` only ticks of 10 ms.
-fn cpu_time(pid: &str) -> io::Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-        let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
-        let nanoseconds = nanoseconds.ok_or_else(|| io::Error::other("schedstat has no time"))?;
-        sum += Duration::from_nanos(nanoseconds);
+/// The processor time of each live thread, by its id.
+///
+/// # Why it is so
+/// The scheduler counts nanoseconds for each thread. The sum with the threads that have ended is in
+/// `stat`, but in ticks of 10 ms, some percent of a slice, and the process's clock is out of reach
+/// for safe code in another process. So what a thread does between the first look and its end is
+/// lost; what it did before is in neither look, so a difference is never less than nothing.
+#[derive(Debug, Default)]
+pub(super) struct CpuTimes(HashMap<OsString, Duration>);
+
+impl CpuTimes {
+    /// Adds the threads of one process.
+    fn read(&mut self, pid: &str) -> io::Result<()> {
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let thread = thread?;
+            let text = match fs::read_to_string(thread.path().join("schedstat")) {
+                Ok(text) => text,
+                Err(error) if has_ended(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
+            let nanoseconds =
+                nanoseconds.ok_or_else(|| io::Error::other("schedstat has no time"))?;
+            let time = Duration::from_nanos(nanoseconds);
+            self.0.insert(thread.file_name(), time);
+        }
+        Ok(())
     }
-    Ok(sum)
+
+    /// What the threads that live have used since an earlier look.
+    pub(super) fn since(&self, earlier: &Self) -> Duration {
+        let used = self.0.iter().map(|(thread, &time)| {
+            let before = earlier.0.get(thread).copied().unwrap_or_default();
+            // Less than before: a new thread has the id of one that has ended.
+            time.checked_sub(before).unwrap_or(time)
+        });
+        used.sum()
+    }
+}
+
+/// Whether this is what a look at a thread finds that has ended since its folder was listed.
+fn has_ended(error: &io::Error) -> bool {
+    let is_gone = Errno::from_io_error(error) == Some(Errno::SRCH);
+    is_gone || error.kind() == io::ErrorKind::NotFound
 }
 
 /// Starts a program on one core: it inherits the core of the thread that starts it.
@@ -151,3 +188,41 @@ pub(super) fn ask(address: SocketAddr, path: &str) -> io::Result<(String, Vec<u8
 const START_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a server may take to end when it is asked to.
 const END_TIME_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(of: &[(&str, u64)]) -> CpuTimes {
+        let times = of.iter();
+        CpuTimes(
+            times
+                .map(|&(thread, millis)| (thread.into(), Duration::from_millis(millis)))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_takes_nothing_from_the_others() {
+        let before = times(&[("1", 100), ("2", 5000), ("3", 70)]);
+        // 2 has ended, 4 is new, and 3 is another thread with the id of one that has ended.
+        let after = times(&[("1", 130), ("3", 7), ("4", 20)]);
+        assert_eq!(after.since(&before), Duration::from_millis(30 + 7 + 20));
+        assert_eq!(times(&[]).since(&before), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_process_is_looked_at_with_its_children() {
+        // The work is in a child, and has an end whatever becomes of the test.
+        let work = "i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done";
+        let script = format!("({work}) & echo 127.0.0.1:1; read line; kill $!");
+        let process = ServerProcess::start(Command::new("sh").args(["-c", &script])).unwrap();
+        let before = process.cpu_times().unwrap();
+        assert_eq!(before.0.len(), 2, "{before:?}");
+        let begun = Instant::now();
+        while process.cpu_times().unwrap().since(&before) < Duration::from_millis(5) {
+            assert!(begun.elapsed() < START_TIME_MAX);
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

@@ -57,7 +57,7 @@ pub(super) fn run(
     parse(&report).ok_or_else(|| io::Error::other(format!("wrk at {address}{path}:\n{report}")))
 }
 
-/// Nothing if a request has failed, or the report is another one than wrk 4's.
+/// Nothing if a request has failed or none was answered, or the report is another one than wrk 4's.
 fn parse(report: &str) -> Option<Slice> {
     // Lines that are there only if there is something to report.
     if report.contains("Socket errors") || report.contains("Non-2xx") {
@@ -68,8 +68,13 @@ fn parse(report: &str) -> Option<Slice> {
         lines.filter_map(|line| line.strip_prefix(label)).next()
     };
     let requests = report.lines().find(|line| line.contains("requests in"))?;
+    let requests = requests.split_whitespace().next()?.parse().ok()?;
+    // A slice is shorter than wrk waits for an answer: a server that hangs shows here only.
+    if requests == 0 {
+        return None;
+    }
     Some(Slice {
-        requests: requests.split_whitespace().next()?.parse().ok()?,
+        requests,
         requests_per_second: after("Requests/sec:")?.trim().parse().ok()?,
         p99: duration(after("99%")?.trim())?,
     })
@@ -121,6 +126,7 @@ Transfer/sec:     26.00MB
         let refused = format!("{REPORT}  Non-2xx or 3xx responses: 7\n");
         assert_eq!(parse(&refused), None);
         assert_eq!(parse("unable to connect"), None);
+        assert_eq!(parse(&REPORT.replace("419512", "0")), None);
     }
 
     #[test]
