@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use oneloop_benches::contest::{Figures, Metric};
-use oneloop_benches::kind::Kind;
 use oneloop_benches::report::Table;
 use oneloop_benches::servers::Server;
 
@@ -23,6 +22,10 @@ pub(crate) fn report(results: &Results, options: &Options, plots: &[(String, Str
         goals::table(results).as_str()
     );
     section(&mut text, "Goals", &goals);
+    let failures = list(results.failures());
+    if !failures.is_empty() {
+        section(&mut text, "Failed", &failures);
+    }
     if !plots.is_empty() {
         let mut images = String::new();
         for (file, caption) in plots {
@@ -219,22 +222,17 @@ fn number(figure: Option<f64>, decimals: usize) -> String {
 }
 
 fn not_measured(results: &Results) -> String {
+    let mut text = list(results.skipped.iter().chain(&results.http.skipped));
+    if Server::PEERS.is_empty() {
+        text.push_str(&list([WITHOUT_PEERS]));
+    }
+    text.push_str(&list(NEVER_MEASURED));
+    text
+}
+
+fn list(lines: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     let mut text = String::new();
-    for line in results.skipped.iter().chain(&results.http.skipped) {
-        writeln!(text, "- {line}").expect(GROWS);
-    }
-    if !Part::Echo
-        .servers()
-        .iter()
-        .any(|&server| Kind::of(server) == Kind::Uring)
-    {
-        writeln!(
-            text,
-            "- io_uring peers: this program was built without them"
-        )
-        .expect(GROWS);
-    }
-    for line in NEVER_MEASURED {
+    for line in lines {
         writeln!(text, "- {line}").expect(GROWS);
     }
     text
@@ -250,6 +248,8 @@ const OVERVIEWS: [(Metric, usize, &str); 3] = [
 ];
 const HTTP_ABOUT: &str = "Each server on the first core, 100 connections of wrk: on the second core \
     for requests/s and p99, on both for the processor time with a backlog.";
+const WITHOUT_PEERS: &str = "monoio, glommio, compio and Go, so all io_uring peers and some epoll \
+    peers: this program was built without the feature `peers`";
 const NEVER_MEASURED: [&str; 3] = [
     "a real network: all connections are on loopback, where the kernel does both sides' work",
     "more than two cores, and machines with several sockets",
@@ -323,15 +323,19 @@ mod tests {
     }
 
     #[test]
-    fn the_report_tells_what_was_skipped() {
+    fn the_report_tells_what_was_skipped_and_what_failed() {
         let mut results = results();
         results.skip("go: not installed".to_owned());
+        assert!(!report(&results, &options(), &[]).contains("## Failed"));
+        results.fail("smol at 64 B x 100: wrong bytes");
+        results.http.failed.push("http: nginx: gone".to_owned());
         let plots = [("a.svg".to_owned(), "of a".to_owned())];
         let text = report(&results, &options(), &plots);
         for part in [
             "## Goals",
             "![of a](a.svg)",
             "### 64 B x 100",
+            "## Failed\n\n- smol at 64 B x 100: wrong bytes\n- http: nginx: gone\n",
             "- go: not installed",
             "kernel",
             "the figures mean nothing",

@@ -11,7 +11,8 @@
 //! Nothing else may run beside it: all takes about 40 minutes, `--quick` about one. With the feature
 //! `peers` also on the runtimes that are not needed otherwise. `compare --list` tells the names of
 //! cells and servers; a cell is `SIZE x CONNECTIONS`, and the name of a part stands for its cells.
-//! A server that cannot be started is skipped, and the report says so.
+//! A server that this system does not have is skipped, and the report says so. One that fails, by a
+//! wrong byte or by its end, is listed too, and then the program fails once the report is written.
 //!
 //! ```text
 //!   options --> cells --> run --> results --> goals, document, plots
@@ -108,14 +109,14 @@ fn measure(options: &Options) -> io::Result<()> {
         let (rounds, is_quick) = (options.rounds, options.is_quick);
         match http::run(&program, &http::Options { rounds, is_quick }) {
             Ok(report) => results.http = report,
-            Err(error) => results.skip(format!("http: {error}")),
+            Err(error) => results.fail(&format!("http: {error}")),
         }
     }
     if let Some(folder) = &options.report {
         write_report(folder, &results, options)?;
     }
     print!("{}", document::report(&results, options, &[]));
-    Ok(())
+    results.verdict()
 }
 
 fn write_report(folder: &Path, results: &Results, options: &Options) -> io::Result<()> {

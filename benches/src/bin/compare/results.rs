@@ -1,5 +1,7 @@
 //! What was measured, and what was not.
 
+use std::io;
+
 use oneloop_benches::contest::{Figures, Metric};
 use oneloop_benches::http;
 use oneloop_benches::servers::Server;
@@ -42,8 +44,11 @@ impl Measured {
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) cells: Vec<Measured>,
-    /// Servers and cells that could not be measured, each with the reason.
+    /// What this system does not have, each with the reason.
     pub(crate) skipped: Vec<String>,
+    /// What was there and did not serve as it has to: it did not start, ended, was too slow, or sent
+    /// other bytes back.
+    pub(crate) failed: Vec<String>,
     pub(crate) http: http::Report,
 }
 
@@ -57,6 +62,28 @@ impl Results {
     pub(crate) fn skip(&mut self, line: String) {
         if !self.skipped.contains(&line) {
             self.skipped.push(line);
+        }
+    }
+
+    /// Adds a failure, in one line.
+    pub(crate) fn fail(&mut self, text: &str) {
+        self.failed.push(text.replace('\n', " "));
+    }
+
+    /// All failures, those of HTTP too.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &String> {
+        self.failed.iter().chain(&self.http.failed)
+    }
+
+    /// An error if anything has failed: the figures of the others are good, but the run is not.
+    pub(crate) fn verdict(&self) -> io::Result<()> {
+        match self.failures().count() {
+            0 => Ok(()),
+            count => {
+                let lines: Vec<_> = self.failures().map(String::as_str).collect();
+                let lines = lines.join("; ");
+                Err(io::Error::other(format!("{count} failed: {lines}")))
+            }
         }
     }
 }
@@ -105,6 +132,25 @@ mod tests {
         assert_eq!(best(Metric::P99Micros), None);
         let limited = measured.best(Metric::CpuMicros, |server| server != Server::Limit);
         assert_eq!(limited, Some((Server::Smol, 2.0)));
+    }
+
+    #[test]
+    fn what_is_skipped_is_no_failure_and_what_fails_is() {
+        let mut results = Results::default();
+        results.skip("go: not installed".to_owned());
+        results.http.skipped.push("http: no wrk".to_owned());
+        results.verdict().unwrap();
+        results.fail("smol:\ndied");
+        results.http.failed.push("http: nginx: gone".to_owned());
+        let verdict = results.verdict().unwrap_err().to_string();
+        assert_eq!(verdict, "2 failed: smol: died; http: nginx: gone");
+    }
+
+    #[test]
+    fn a_failure_of_http_alone_is_one() {
+        let mut results = Results::default();
+        results.http.failed.push("http: nginx: gone".to_owned());
+        assert!(results.verdict().is_err());
     }
 
     #[test]

@@ -14,28 +14,51 @@ use oneloop_benches::idle::{connect_idle, exchange};
 use oneloop_benches::kind::has_own_buffers;
 use oneloop_benches::load::{Load, Shape, Until};
 use oneloop_benches::servers::Server;
+use oneloop_benches::turns::take_turns;
 
 use crate::cells::{Cell, Part};
 use crate::options::Options;
 use crate::results::{Measured, Results};
 
-/// Adds a cell to the results. A server that cannot be measured there is skipped.
+/// A server that takes part in the cell.
+#[derive(Debug)]
+struct Row {
+    server: Server,
+    figures: Figures,
+    /// While a round lasts.
+    contest: Option<Contest>,
+}
+
+impl Row {
+    fn new(server: Server) -> Self {
+        Self {
+            server,
+            figures: Figures::default(),
+            contest: None,
+        }
+    }
+}
+
+/// Adds a cell to the results. A server that this system does not have is skipped; one that fails is
+/// taken out, and its figures with it.
 pub(crate) fn measure(program: &Path, cell: Cell, options: &Options, results: &mut Results) {
     let servers = cell.part.servers().into_iter();
-    let mut rows: Vec<(Server, Figures)> = Vec::new();
+    let mut rows = Vec::new();
     for server in servers.filter(|&server| options.wants(server)) {
         match server.missing() {
             Some(reason) => results.skip(format!("{}: {reason}", server.name())),
-            None => rows.push((server, Figures::default())),
+            None => rows.push(Row::new(server)),
         }
     }
-    for _ in 0..cell.rounds(options.rounds) {
+    for at in 0..cell.rounds(options.rounds) {
         match cell.part {
-            Part::Memory => idle_round(program, &cell, &mut rows, results),
-            _ => round(program, &cell, options.is_quick, &mut rows, results),
+            Part::Memory => idle_round(program, &cell, at, &mut rows, results),
+            _ => round(program, &cell, options.is_quick, at, &mut rows, results),
         }
     }
     if !rows.is_empty() {
+        let rows = rows.into_iter().map(|row| (row.server, row.figures));
+        let rows = rows.collect();
         results.cells.push(Measured { cell, rows });
     }
 }
@@ -45,14 +68,14 @@ fn round(
     program: &Path,
     cell: &Cell,
     is_quick: bool,
-    rows: &mut Vec<(Server, Figures)>,
+    at: usize,
+    rows: &mut Vec<Row>,
     results: &mut Results,
 ) {
-    let mut contests = Vec::new();
-    keep(rows, cell, results, |server, _| {
-        contests.push(Contest::start(
+    keep(rows, at, cell, results, |row| {
+        row.contest = Some(Contest::start(
             program,
-            server,
+            row.server,
             &cell.serve_options(),
             cell.shape,
             cell.part.cores(),
@@ -60,33 +83,24 @@ fn round(
         )?);
         Ok(())
     });
-    for _ in 0..cell.slices(is_quick) {
-        let mut turns = Vec::new();
-        let mut waiting = contests.into_iter();
-        keep(rows, cell, results, |_, figures| {
-            let mut contest: Contest = waiting.next().expect("one for each row");
-            contest.slice(figures)?;
-            turns.push(contest);
-            Ok(())
+    let slices = cell.slices(is_quick);
+    for slice in 0..slices {
+        keep(rows, at * slices + slice, cell, results, |row| {
+            let contest = row.contest.as_mut().expect(STARTED);
+            contest.slice(&mut row.figures)
         });
-        contests = turns;
     }
-    let mut waiting = contests.into_iter();
-    keep(rows, cell, results, |_, figures| {
-        waiting.next().expect("one for each row").end(figures)
+    keep(rows, at, cell, results, |row| {
+        let contest = row.contest.take().expect(STARTED);
+        contest.end(&mut row.figures)
     });
 }
 
 /// One round of idle connections, each server alone.
-fn idle_round(
-    program: &Path,
-    cell: &Cell,
-    rows: &mut Vec<(Server, Figures)>,
-    results: &mut Results,
-) {
-    keep(rows, cell, results, |server, figures| {
-        let bytes = idle_bytes(program, server, cell)?;
-        figures.push(Metric::BytesEach, bytes);
+fn idle_round(program: &Path, cell: &Cell, at: usize, rows: &mut Vec<Row>, results: &mut Results) {
+    keep(rows, at, cell, results, |row| {
+        let bytes = idle_bytes(program, row.server, cell)?;
+        row.figures.push(Metric::BytesEach, bytes);
         Ok(())
     });
 }
@@ -111,21 +125,21 @@ fn idle_bytes(program: &Path, server: Server, cell: &Cell) -> io::Result<f64> {
     Ok(grown as f64 / cell.shape.connections as f64 - buffer_bytes)
 }
 
-/// Does something with each row; the rows where it fails are taken out, with a line that says so.
+/// Does something with each row, in the order of the turn; the rows where it fails are taken out,
+/// with a line that says so.
 fn keep(
-    rows: &mut Vec<(Server, Figures)>,
+    rows: &mut Vec<Row>,
+    turn: usize,
     cell: &Cell,
     results: &mut Results,
-    mut act: impl FnMut(Server, &mut Figures) -> io::Result<()>,
+    act: impl FnMut(&mut Row) -> io::Result<()>,
 ) {
-    rows.retain_mut(|(server, figures)| match act(*server, figures) {
-        Ok(()) => true,
-        Err(error) => {
-            results.skip(format!("{} at {}: {error}", server.name(), cell.name));
-            false
-        }
+    take_turns(rows, turn, act, |row, error| {
+        results.fail(&format!("{} at {}: {error}", row.server.name(), cell.name));
     });
 }
+
+const STARTED: &str = "rows that did not start are out";
 
 #[cfg(test)]
 mod tests {
@@ -133,18 +147,30 @@ mod tests {
     use crate::cells;
 
     #[test]
-    fn a_server_that_fails_is_skipped_with_the_reason() {
+    fn a_server_that_fails_is_out_and_has_failed_with_the_reason() {
         let cell = cells::all(false).swap_remove(0);
-        let mut rows = vec![
-            (Server::Oneloop, Figures::default()),
-            (Server::Smol, Figures::default()),
-        ];
+        let mut rows = vec![Row::new(Server::Oneloop), Row::new(Server::Smol)];
         let mut results = Results::default();
-        keep(&mut rows, &cell, &mut results, |server, _| match server {
+        keep(&mut rows, 0, &cell, &mut results, |row| match row.server {
             Server::Smol => Err(io::Error::other("refused")),
             _ => Ok(()),
         });
         assert_eq!(rows.len(), 1);
-        assert_eq!(results.skipped, ["smol at 64 B x 1: refused"]);
+        assert_eq!(results.failed, ["smol at 64 B x 1: refused"]);
+        assert!(results.skipped.is_empty());
+    }
+
+    #[test]
+    fn a_program_that_is_no_server_fails_in_each_row() {
+        let cell = cells::all(true).swap_remove(0);
+        let arguments = ["--quick", "--servers", "oneloop,epoll by hand"].map(str::to_owned);
+        let Ok(crate::options::Asked::Measure(options)) = Options::parse(&arguments) else {
+            panic!("it is a measurement");
+        };
+        let mut results = Results::default();
+        measure(Path::new("/bin/true"), cell, &options, &mut results);
+        assert_eq!(results.failed.len(), 2, "{:?}", results.failed);
+        assert!(results.cells.is_empty());
+        assert!(results.verdict().is_err());
     }
 }
