@@ -1,7 +1,8 @@
 //! The bounds that oneloop has to keep, and whether it does.
 //!
 //! A goal is a figure of one run: a ratio of medians, or a median itself. Where leases are judged,
-//! connections with their own buffers are told beside them.
+//! connections with their own buffers are told beside them. A best one is told with the number of
+//! those that it is the best of: it says little if most of them are missing.
 
 use oneloop_benches::contest::Metric::{
     self, BytesEach, CpuMicros, P50Micros, P99Micros, RequestsPerSecond,
@@ -82,19 +83,40 @@ impl Goal {
     }
 
     fn base(&self, measured: &Measured, ours: Server) -> Option<(String, f64)> {
-        let best = |is_meant: &dyn Fn(Server) -> bool| {
-            let (server, figure) = measured.best(self.metric, is_meant)?;
-            Some((server.name().to_owned(), figure))
-        };
         match self.over {
-            Over::Servers(servers) => best(&|server| servers.contains(&server)),
-            Over::Kinds(kinds) => best(&|server| kinds.contains(&Kind::of(server))),
+            Over::Servers(servers) => {
+                let is_meant = |server| servers.contains(&server);
+                let (server, figure) = measured.best(self.metric, is_meant)?;
+                Some((server.name().to_owned(), figure))
+            }
+            Over::Kinds(kinds) => {
+                let is_meant = |server| kinds.contains(&Kind::of(server));
+                let (server, figure) = measured.best(self.metric, is_meant)?;
+                let field = self.field(measured, is_meant);
+                Some((format!("{} ({field})", server.name()), figure))
+            }
             Over::Metric(metric) => {
                 let base = measured.median(ours, metric)?;
                 Some((format!("its {}", metric.name()), base))
             }
             Over::One => Some((String::new(), 1.0)),
         }
+    }
+
+    /// Of how many the best is the best, and how many of them have no figure.
+    fn field(&self, measured: &Measured, is_meant: impl Fn(Server) -> bool) -> String {
+        let servers = measured.cell.part.servers().into_iter();
+        let (present, missing): (Vec<_>, Vec<_>) = servers
+            .filter(|&server| is_meant(server))
+            .partition(|&server| measured.median(server, self.metric).is_some());
+        let mut field = format!("of {}", present.len());
+        if !missing.is_empty() {
+            field += &format!(", {} missing", missing.len());
+        }
+        if Server::PEERS.is_empty() {
+            field += ", built without `peers`";
+        }
+        field
     }
 
     /// What is put over what.
@@ -276,6 +298,7 @@ mod tests {
     use crate::cells;
     use crate::results::made_up;
     use oneloop_benches::http;
+    use oneloop_benches::kind::contenders;
 
     /// The rows of goals that were measured.
     fn rows(results: &Results) -> Vec<String> {
@@ -317,12 +340,55 @@ mod tests {
             rows(&results),
             [
                 "| CPU us/request, oneloop leases / epoll by hand | 64 B x 100 | epoll by hand | \
-                 at most 1.03 | 1.030 | 1.067 | yes |",
-                "| CPU us/request, oneloop leases / best epoll peer | 64 B x 100 | tokio \
-                 multi_thread | at most 1.02 | 1.030 | 1.067 | no |",
+                 at most 1.03 | 1.030 | 1.067 | yes |"
+                    .to_owned(),
+                format!(
+                    "| CPU us/request, oneloop leases / best epoll peer | 64 B x 100 | tokio \
+                     multi_thread ({}) | at most 1.02 | 1.030 | 1.067 | no |",
+                    of(Kind::Epoll, 3)
+                ),
             ]
         );
         assert_eq!(counts(&results)[..2], [1, 1]);
+    }
+
+    /// What stands beside the best of a kind, if so many of it were measured.
+    fn of(kind: Kind, measured: usize) -> String {
+        let all = contenders().filter(|&server| Kind::of(server) == kind);
+        let missing = match all.count() - measured {
+            0 => String::new(),
+            count => format!(", {count} missing"),
+        };
+        let built = match cfg!(feature = "peers") {
+            true => "",
+            false => ", built without `peers`",
+        };
+        format!("of {measured}{missing}{built}")
+    }
+
+    #[test]
+    fn a_best_is_told_with_the_number_of_those_compared() {
+        let ours = [(OneloopLeases, CpuMicros, 3.0)];
+        let peers = contenders().filter(|&server| Kind::of(server) == Kind::Epoll);
+        let peers: Vec<_> = peers.map(|peer| (peer, CpuMicros, 4.0)).collect();
+        let against = |figures: &[(Server, Metric, f64)]| {
+            let results = made_up("64 B x 10", &[&ours[..], figures].concat());
+            let measured = results.cell("64 B x 10").unwrap();
+            let goals = goals().into_iter();
+            let mut goals = goals.filter(|goal| {
+                goal.cell == "64 B x 10" && goal.text().ends_with("best epoll peer")
+            });
+            let goal = goals.next().unwrap();
+            Some(goal.base(measured, goal.ours)?.0)
+        };
+        let first = peers[0].0.name();
+        let all = of(Kind::Epoll, peers.len());
+        assert_eq!(against(&peers), Some(format!("{first} ({all})")));
+        assert!(!all.contains("missing"));
+        let one = of(Kind::Epoll, 1);
+        assert_eq!(against(&peers[..1]), Some(format!("{first} ({one})")));
+        assert!(one.contains(&format!(", {} missing", peers.len() - 1)));
+        assert_eq!(against(&[]), None);
     }
 
     #[test]
