@@ -33,6 +33,8 @@ echo "space" >"$site/a b.txt"
 head -c 4096 /dev/urandom >"$site/small.bin"
 mkfifo "$site/pipe"
 
+# There before the first look at it.
+: >"$folder/log"
 # With few descriptors to begin with: the server asks for more.
 (ulimit -Sn 256 && exec "$httpd" --root "$site" --addr 127.0.0.1:0 --loops 2) >"$folder/log" 2>&1 &
 server=$!
