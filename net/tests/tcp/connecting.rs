@@ -149,15 +149,21 @@ fn ipv6_works_where_the_machine_has_it() {
 fn connection_to_itself_is_refused() {
     in_own_process("connecting::connection_to_itself_is_refused", || {
         run(async {
-            // In the range that the kernel gives out, and free a moment ago.
-            let probe = net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = probe.local_addr().unwrap();
-            drop(probe);
-            let socket = TcpSocket::new_v4().unwrap();
-            if !choose_port(&socket, address.port()) {
-                return;
-            }
-            let error = socket.connect(address).await.unwrap_err();
+            let error = loop {
+                // In the range that the kernel gives out, and free a moment ago.
+                let probe = net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = probe.local_addr().unwrap();
+                drop(probe);
+                let socket = TcpSocket::new_v4().unwrap();
+                if !choose_port(&socket, address.port()) {
+                    return;
+                }
+                let error = socket.connect(address).await.unwrap_err();
+                // Somebody on this machine has taken the port meanwhile: then another one.
+                if error.kind() != ErrorKind::AddrNotAvailable {
+                    break error;
+                }
+            };
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         });
     });
