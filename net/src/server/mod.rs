@@ -40,6 +40,8 @@ mod primitive;
 mod registry;
 mod serving;
 mod shared;
+// A model has no signals.
+#[cfg(not(loom))]
 mod shutdown;
 mod waiters;
 
@@ -52,4 +54,5 @@ pub use handle::ServerHandle;
 pub use handover::{receive_listeners, send_listeners};
 pub use inherited::{LISTENERS_MAX, inherited_listeners};
 pub use registry::{ConnectionInfo, ConnectionState};
+#[cfg(not(loom))]
 pub use shutdown::shutdown_signal;
