@@ -62,10 +62,12 @@ fn dropped_readable_and_peek_lose_nothing() {
         let (mut stream, mut peer) = with_std_peer().await;
         let sent = pattern(20_000);
         let copy = sent.clone();
+        // Goes on when both have waited and were dropped.
+        let (tell, told) = mpsc::channel();
         let writer = thread::spawn(move || {
             for piece in copy.chunks(500) {
                 peer.write_all(piece).unwrap();
-                thread::sleep(Duration::from_micros(300));
+                told.recv().unwrap();
             }
         });
         let mut received = Vec::new();
@@ -74,6 +76,10 @@ fn dropped_readable_and_peek_lose_nothing() {
             let ready = poll_and_drop(times % 5, stream.readable()).await;
             let peeked = poll_and_drop(times % 7, stream.peek(&mut buf)).await;
             if ready.is_none() && peeked.is_none() {
+                if times % 5 > 0 && times % 7 > 0 {
+                    // It may have written all by now.
+                    let _ = tell.send(());
+                }
                 continue;
             }
             match stream.read(&mut buf).await.unwrap() {
@@ -133,12 +139,16 @@ fn dropped_accept_takes_no_connection() {
     run(async {
         let listener = crate::support::listener().await;
         let address = listener.local_addr().unwrap();
+        // The next four come when an accept that waited was dropped.
+        let (tell, told) = mpsc::channel();
         let clients = thread::spawn(move || {
             (0..200_u32)
                 .map(|number| {
                     let mut client = net::TcpStream::connect(address).unwrap();
                     client.write_all(&number.to_be_bytes()).unwrap();
-                    thread::sleep(Duration::from_micros(200));
+                    if number % 4 == 0 {
+                        told.recv().unwrap();
+                    }
                     client
                 })
                 .collect::<Vec<_>>()
@@ -150,6 +160,9 @@ fn dropped_accept_takes_no_connection() {
                 let mut number = [0; 4];
                 stream.read_exact(&mut number).await.unwrap();
                 numbers.push(u32::from_be_bytes(number));
+            } else if times > 0 {
+                // The last may be under way by now.
+                let _ = tell.send(());
             }
             if numbers.len() == 200 {
                 break;

@@ -2,12 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use oneloop_net::{TcpSocket, TcpStream};
 use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::sleep;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::support::{pair, pattern, run, with_std_peer};
 
@@ -105,16 +107,22 @@ fn graceful_close_delivers_in_spite_of_unread_bytes() {
         peer.write_all(&pattern(100_000)).unwrap();
         stream.write_all(b"the answer").await.unwrap();
         let closed = spawn(stream.close_gracefully(Duration::from_secs(10)));
+        let (tell, told) = mpsc::channel();
         let reader = thread::spawn(move || {
+            let mut end = [PollFd::new(&peer, PollFlags::RDHUP)];
+            assert_eq!(poll(&mut end, None).unwrap(), 1);
             // Sent after the stream was shut down: still no reset.
             peer.write_all(&pattern(100_000)).unwrap();
-            thread::sleep(Duration::from_millis(50));
+            peer.shutdown(Shutdown::Write).unwrap();
+            // By now a reset would have thrown away what has not been read.
+            told.recv().unwrap();
             let mut received = Vec::new();
             peer.read_to_end(&mut received).unwrap();
             received
         });
-        assert_eq!(reader.join().unwrap(), b"the answer");
         closed.await.unwrap().unwrap();
+        tell.send(()).unwrap();
+        assert_eq!(reader.join().unwrap(), b"the answer");
     });
 }
 
