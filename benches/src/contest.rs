@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::child::{Cores, LoadProcess, ServerProcess};
-use crate::load::{Shape, Until};
+use crate::load::{Outcome, Shape, Until};
 use crate::report::Samples;
 use crate::servers::{ServeOptions, Server};
 
@@ -85,6 +85,24 @@ impl Figures {
         self.0[metric as usize].push(figure);
     }
 
+    /// Adds what the load generator found in a slice in which the server has used `cpu`.
+    pub fn push_slice(&mut self, outcome: &Outcome, cpu: Duration) {
+        let (requests, elapsed) = (outcome.requests as f64, outcome.elapsed.as_secs_f64());
+        let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+        let busy_percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / elapsed;
+        for (metric, figure) in [
+            (Metric::RequestsPerSecond, requests / elapsed),
+            (Metric::CpuMicros, micros(cpu) / requests),
+            (Metric::P50Micros, micros(outcome.p50)),
+            (Metric::P99Micros, micros(outcome.p99)),
+            (Metric::P999Micros, micros(outcome.p999)),
+            (Metric::ServerBusyPercent, busy_percent(cpu)),
+            (Metric::LoadBusyPercent, busy_percent(outcome.cpu)),
+        ] {
+            self.push(metric, figure);
+        }
+    }
+
     /// The median, if there are samples.
     #[must_use]
     pub fn median(&self, metric: Metric) -> Option<f64> {
@@ -142,20 +160,7 @@ impl Contest {
         let cpu_before = self.server.cpu_time()?;
         let outcome = self.load.run(Until::Elapsed(self.slice))?;
         let cpu = self.server.cpu_time()? - cpu_before;
-        let (requests, elapsed) = (outcome.requests as f64, outcome.elapsed.as_secs_f64());
-        let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
-        let busy_percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / elapsed;
-        for (metric, figure) in [
-            (Metric::RequestsPerSecond, requests / elapsed),
-            (Metric::CpuMicros, micros(cpu) / requests),
-            (Metric::P50Micros, micros(outcome.p50)),
-            (Metric::P99Micros, micros(outcome.p99)),
-            (Metric::P999Micros, micros(outcome.p999)),
-            (Metric::ServerBusyPercent, busy_percent(cpu)),
-            (Metric::LoadBusyPercent, busy_percent(outcome.cpu)),
-        ] {
-            figures.push(metric, figure);
-        }
+        figures.push_slice(&outcome, cpu);
         Ok(())
     }
 
