@@ -1,7 +1,7 @@
 //! Servers and load generators in processes of their own.
 //!
 //! ```text
-//!   parent                          child: `<program> serve ...` or `<program> load ...`
+//!   parent                          child: `<program> serve ...`, `load ...` or `get ...`
 //!     | <---- first line: address, or "connected"
 //!     | ----- a line: "cpu", "requests N", "nanoseconds N" ---->
 //!     | <---- a line with numbers
@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http;
-use crate::load::{Load, Outcome, Shape, Until};
+use crate::load::{Load, Outcome, Protocol, Shape, Until};
 use crate::process::{cpu_time, pin, resident_bytes};
 use crate::servers::{ServeOptions, Server};
 
@@ -190,7 +190,28 @@ impl LoadProcess {
         let mut command = Command::new(program);
         command.arg("load").arg(address.to_string());
         command.args(numbers.map(|number| number.to_string()));
-        let mut child = Child::start(command.arg(cores.word()))?;
+        Self::wait(command.arg(cores.word()))
+    }
+
+    /// Starts `program` as a load generator that asks an HTTP server for a path, on the second
+    /// core, and waits until it has connected. It knows what has to come back by the name of
+    /// [`http::load`].
+    ///
+    /// # Errors
+    ///
+    /// The program cannot be started, it cannot connect, or it is answered wrongly.
+    pub fn start_http(
+        program: &Path,
+        address: SocketAddr,
+        path: &str,
+        what: &str,
+    ) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        Self::wait(command.args(["get", &address.to_string(), path, what]))
+    }
+
+    fn wait(command: &mut Command) -> io::Result<Self> {
+        let mut child = Child::start(command)?;
         child.line()?;
         Ok(Self(child))
     }
@@ -231,8 +252,9 @@ impl LoadProcess {
     }
 }
 
-/// The child's side: does what `serve NAME BYTES LOOPS CORES`, `http NAME` or
-/// `load ADDRESS CONNECTIONS BYTES DEPTH CORES` say. Other arguments are not for a child: then it answers `false`.
+/// The child's side: does what `serve NAME BYTES LOOPS CORES`, `http NAME`,
+/// `load ADDRESS CONNECTIONS BYTES DEPTH CORES` or `get ADDRESS PATH WHAT` say. Other arguments are
+/// not for a child: then it answers `false`.
 ///
 /// # Errors
 ///
@@ -243,6 +265,7 @@ pub fn run_as_child(arguments: &[String]) -> io::Result<bool> {
         ["serve", name, buffer_bytes, loops, cores] => serve(name, buffer_bytes, loops, cores),
         ["http", name] => pin(SERVER_CORE).and_then(|()| http::serve(name, announce)),
         ["load", ref numbers @ ..] => load(numbers),
+        ["get", address, path, what] => get(address, path, what),
         _ => return Ok(false),
     };
     if let Err(error) = result {
@@ -287,7 +310,12 @@ fn load(numbers: &[&str]) -> io::Result<()> {
     answer_load(Load::connect(parse(address)?, shape)?)
 }
 
-fn answer_load(mut load: Load) -> io::Result<()> {
+fn get(address: &str, path: &str, what: &str) -> io::Result<()> {
+    pin(LOAD_CORE)?;
+    answer_load(http::load(parse(address)?, path, what)?)
+}
+
+fn answer_load(mut load: Load<impl Protocol>) -> io::Result<()> {
     say("connected")?;
     for question in io::stdin().lines() {
         let question = question?;

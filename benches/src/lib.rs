@@ -4,7 +4,7 @@
 //! ```text
 //!   ratios, benches/*.rs              --> workloads --> runtimes             in this process
 //!   compare, idle, benches/echo.rs    --> contest, child --> servers, load   one process each
-//!   compare                           --> http --> nginx, Go, hyper, httpd under wrk
+//!   compare                           --> http --> nginx, Go, hyper, httpd under wrk and load
 //! ```
 //!
 //! A workload is written once and compiled for each runtime, so that only the runtime differs.

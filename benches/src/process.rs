@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
@@ -13,6 +14,25 @@ use rustix::time::{ClockId, clock_gettime};
 pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).expect("the clock began at the start of the process")
+}
+
+/// Processor time of all children of this process that have ended and were waited for, user and
+/// system, in ticks of 10 ms.
+///
+/// # Errors
+///
+/// There is no `/proc`.
+pub fn children_cpu_time() -> io::Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // Behind the name, which may have anything in it: proc(5) counts from 1, and the state is 3.
+    let fields = stat
+        .rsplit_once(')')
+        .map(|(_, fields)| fields.split_ascii_whitespace());
+    let times = fields.map(|fields| fields.skip(16 - 3).take(2).map(str::parse::<u64>));
+    let ticks: Option<u64> =
+        times.and_then(|mut times| Some(times.next()?.ok()? + times.next()?.ok()?));
+    let ticks = ticks.ok_or_else(|| io::Error::other("no times in /proc/self/stat"))?;
+    Ok(Duration::from_secs(ticks) / clock_ticks_per_second() as u32)
 }
 
 /// What a process has in memory of its own: anonymous pages, without those of files.
@@ -119,7 +139,20 @@ const FAR_CORE: usize = 1;
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    #[test]
+    fn a_child_that_has_ended_has_used_time() {
+        let before = children_cpu_time().unwrap();
+        let work = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
+        let mut child = Command::new("sh").args(["-c", work]).spawn().unwrap();
+        assert!(child.wait().unwrap().success());
+        let used = children_cpu_time().unwrap() - before;
+        assert!(used >= Duration::from_millis(10), "{used:?}");
+        assert!(used < Duration::from_secs(60), "{used:?}");
+    }
 
     #[test]
     fn too_few_descriptors_are_an_error_that_says_what_to_do() {

@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::CONNECTIONS;
 use super::processes::spawn_pinned;
 use crate::child::LOAD_CORE;
+use crate::process::children_cpu_time;
 
 /// What one run of wrk found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +18,8 @@ pub(super) struct Slice {
     pub(super) requests: u64,
     pub(super) requests_per_second: f64,
     pub(super) p99: Duration,
+    /// Processor time of wrk itself.
+    pub(super) cpu: Duration,
 }
 
 /// Where wrk runs.
@@ -26,9 +30,6 @@ pub(super) enum Place {
     /// Two threads on both cores: requests always wait for the server.
     BothCores,
 }
-
-/// Connections of wrk's, one request in flight on each.
-pub(super) const CONNECTIONS: usize = 100;
 
 /// Drives a server for whole seconds.
 pub(super) fn run(
@@ -48,17 +49,20 @@ pub(super) fn run(
         .arg(format!("http://{address}{path}"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    let cpu_before = children_cpu_time()?;
     let wrk = match place {
         Place::SecondCore => spawn_pinned(&mut wrk, LOAD_CORE)?,
         Place::BothCores => wrk.spawn()?,
     };
     let output = wrk.wait_with_output()?;
+    let cpu = children_cpu_time()?.saturating_sub(cpu_before);
     let report = String::from_utf8_lossy(&output.stdout);
-    parse(&report).ok_or_else(|| io::Error::other(format!("wrk at {address}{path}:\n{report}")))
+    parse(&report, cpu)
+        .ok_or_else(|| io::Error::other(format!("wrk at {address}{path}:\n{report}")))
 }
 
 /// Nothing if a request has failed or none was answered, or the report is another one than wrk 4's.
-fn parse(report: &str) -> Option<Slice> {
+fn parse(report: &str, cpu: Duration) -> Option<Slice> {
     // Lines that are there only if there is something to report.
     if report.contains("Socket errors") || report.contains("Non-2xx") {
         return None;
@@ -77,6 +81,7 @@ fn parse(report: &str) -> Option<Slice> {
         requests,
         requests_per_second: after("Requests/sec:")?.trim().parse().ok()?,
         p99: duration(after("99%")?.trim())?,
+        cpu,
     })
 }
 
@@ -97,6 +102,7 @@ fn duration(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    const CPU: Duration = Duration::from_millis(1980);
     const REPORT: &str = "\
 Running 2s test @ http://127.0.0.1:8080/
   1 threads and 100 connections
@@ -116,17 +122,21 @@ Transfer/sec:     26.00MB
             requests: 419_512,
             requests_per_second: 209_683.15,
             p99: Duration::from_micros(1330),
+            cpu: CPU,
         };
-        assert_eq!(parse(REPORT), Some(slice));
+        assert_eq!(parse(REPORT, CPU), Some(slice));
     }
 
     #[test]
     fn a_report_of_errors_is_no_figure() {
-        assert_eq!(parse(&format!("{REPORT}  Socket errors: read 1\n")), None);
-        let refused = format!("{REPORT}  Non-2xx or 3xx responses: 7\n");
-        assert_eq!(parse(&refused), None);
-        assert_eq!(parse("unable to connect"), None);
-        assert_eq!(parse(&REPORT.replace("419512", "0")), None);
+        for report in [
+            format!("{REPORT}  Socket errors: read 1\n"),
+            format!("{REPORT}  Non-2xx or 3xx responses: 7\n"),
+            REPORT.replace("419512", "0"),
+            "unable to connect".to_owned(),
+        ] {
+            assert_eq!(parse(&report, CPU), None);
+        }
     }
 
     #[test]

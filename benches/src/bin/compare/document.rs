@@ -70,11 +70,11 @@ pub(crate) fn report(results: &Results, options: &Options, plots: &[(String, Str
             section(&mut text, &format!("Part: {}", part.name()), &cells);
         }
     }
-    let http = results.http.tables.iter().map(Table::as_str);
-    let http = http.collect::<Vec<_>>().join("\n");
-    if !http.is_empty() {
-        let text_of_http = format!("{HTTP_ABOUT}\n\n{http}");
-        section(&mut text, "Part: http", &text_of_http);
+    for http in &results.http.sections {
+        let tables = http.tables.iter().map(Table::as_str);
+        let tables = tables.collect::<Vec<_>>().join("\n");
+        let body = format!("{}\n\n{tables}", http.about);
+        section(&mut text, &format!("Part: http, {}", http.title), &body);
     }
     section(&mut text, "Not measured", &not_measured(results));
     text
@@ -246,8 +246,6 @@ const OVERVIEWS: [(Metric, usize, &str); 3] = [
     (Metric::RequestsPerSecond, 0, "thousands"),
     (Metric::P99Micros, 2, "milliseconds"),
 ];
-const HTTP_ABOUT: &str = "Each server on the first core, 100 connections of wrk: on the second core \
-    for requests/s and p99, on both for the processor time with a backlog.";
 const WITHOUT_PEERS: &str = "monoio, glommio, compio and Go, so all io_uring peers and some epoll \
     peers: this program was built without the feature `peers`";
 const NEVER_MEASURED: [&str; 3] = [

@@ -18,7 +18,7 @@
 //!   options --> cells --> run --> results --> goals, document, plots
 //!                          |
 //!                          +--> contest: server process (core 0), load process (core 1)
-//!                          +--> http: servers under wrk
+//!                          +--> http: servers under wrk, and under our own generator
 //! ```
 
 #![forbid(unsafe_code)]
@@ -72,7 +72,7 @@ fn list() {
         }
     }
     println!(
-        "  {:<12} nginx, Go and hyper beside ours, under wrk",
+        "  {:<12} nginx, Go and hyper beside ours, under wrk and under our own generator",
         options::HTTP
     );
     println!("servers:");
