@@ -1,7 +1,7 @@
 // The echo server on Go's net package: a goroutine and a buffer for each connection. TCP_NODELAY is
 // Go's default.
 //
-//	echo BUFFER_BYTES PROCESSORS
+//	echo BUFFER_BYTES PROCESSORS KERNEL_BUFFER_BYTES
 //
 // It speaks the child's side of src/child.rs: the first line is its address; each line that comes
 // in asks for the processor time so far, in nanoseconds; the end of input ends it.
@@ -25,14 +25,18 @@ func main() {
 }
 
 func run(arguments []string) error {
-	if len(arguments) != 2 {
-		return fmt.Errorf("needs BUFFER_BYTES and PROCESSORS, not %q", arguments)
+	if len(arguments) != 3 {
+		return fmt.Errorf("needs BUFFER_BYTES, PROCESSORS and KERNEL_BUFFER_BYTES, not %q", arguments)
 	}
 	bufferBytes, err := strconv.Atoi(arguments[0])
 	if err != nil {
 		return err
 	}
 	processors, err := strconv.Atoi(arguments[1])
+	if err != nil {
+		return err
+	}
+	kernelBufferBytes, err := strconv.Atoi(arguments[2])
 	if err != nil {
 		return err
 	}
@@ -48,8 +52,18 @@ func run(arguments []string) error {
 		if err != nil {
 			return err
 		}
+		if err := fixKernelBuffers(conn.(*net.TCPConn), kernelBufferBytes); err != nil {
+			return err
+		}
 		go echo(conn, bufferBytes)
 	}
+}
+
+func fixKernelBuffers(conn *net.TCPConn, bytes int) error {
+	if err := conn.SetReadBuffer(bytes); err != nil {
+		return err
+	}
+	return conn.SetWriteBuffer(bytes)
 }
 
 // A connection that breaks ends alone: the load generator reports it.

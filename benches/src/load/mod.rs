@@ -39,6 +39,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::retry_on_intr;
 
 use crate::process::cpu_time;
+use crate::servers::fix_kernel_buffers;
 use connection::Connection;
 
 pub use echo::{Echo, Shape};
@@ -176,6 +177,7 @@ impl<P: Protocol> Load<P> {
         for number in 0..connections {
             let mut stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
+            fix_kernel_buffers(&stream)?;
             // So that the kernel's queue of connections to be accepted never overflows.
             if (number + 1) % UNACCEPTED_MAX == 0 || number + 1 == connections {
                 stream.set_read_timeout(Some(GREETING_TIME_MAX))?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use oneloop::buf::Lease;
 
-use super::{ANY_PORT, widen_backlog};
+use super::{ANY_PORT, prepare};
 
 pub(super) fn run_oneloop(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let builder = oneloop::runtime::Builder::new_current_thread();
@@ -27,7 +27,7 @@ pub(super) fn run_tokio(announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(ANY_PORT).await?;
-        widen_backlog(&listener)?;
+        prepare(&listener)?;
         announce(listener.local_addr()?);
         loop {
             let (stream, _) = listener.accept().await?;

@@ -7,7 +7,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
-use super::{ANY_PORT, widen_backlog};
+use super::{ANY_PORT, prepare};
 
 struct Connection {
     stream: TcpStream,
@@ -26,7 +26,7 @@ struct Loop {
 
 pub(super) fn run(buffer_bytes: usize, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let listener = TcpListener::bind(ANY_PORT)?;
-    widen_backlog(&listener)?;
+    prepare(&listener)?;
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(

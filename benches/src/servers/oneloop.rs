@@ -7,7 +7,7 @@ use std::time::Duration;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::runtime::Builder;
 
-use super::{ANY_PORT, ServeOptions};
+use super::{ANY_PORT, ServeOptions, fix_kernel_buffers};
 
 pub(super) fn run(options: &ServeOptions, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let buffer_bytes = options.buffer_bytes;
@@ -42,6 +42,7 @@ pub(super) fn run_per_loop(
         let listeners = TcpListener::bind_per_loop(ANY_PORT).await?;
         let serving = listeners.serve(move |stream, _| async move {
             // A connection that breaks ends alone: the load generator reports it.
+            let _ = fix_kernel_buffers(&stream);
             let _ = echo(stream, buffer_bytes).await;
         })?;
         announce(serving.local_addr());
@@ -69,6 +70,7 @@ where
 {
     builder.enable_all().build()?.block_on(async {
         let listener = TcpListener::bind(ANY_PORT).await?;
+        fix_kernel_buffers(&listener)?;
         announce(listener.local_addr()?);
         oneloop::spawn(accept(listener, echo)).await?
     })

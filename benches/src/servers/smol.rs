@@ -10,7 +10,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 use smol::{Executor, LocalExecutor};
 
-use super::{ANY_PORT, ServeOptions, widen_backlog};
+use super::{ANY_PORT, ServeOptions, prepare};
 
 pub(super) fn run(options: &ServeOptions, announce: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let buffer_bytes = options.buffer_bytes;
@@ -36,7 +36,7 @@ fn run_threads(options: &ServeOptions, announce: impl FnOnce(SocketAddr)) -> io:
 
 async fn accept(announce: impl FnOnce(SocketAddr), spawn: impl Fn(TcpStream)) -> io::Result<()> {
     let listener = TcpListener::bind(ANY_PORT).await?;
-    widen_backlog(&listener)?;
+    prepare(&listener)?;
     announce(listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
-use super::{ANY_PORT, ServeOptions, widen_backlog};
+use super::{ANY_PORT, ServeOptions, prepare};
 
 pub(super) fn run_current(
     buffer_bytes: usize,
@@ -38,7 +38,7 @@ pub(super) fn run_multi(
 
 async fn bind(announce: impl FnOnce(SocketAddr)) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(ANY_PORT).await?;
-    widen_backlog(&listener)?;
+    prepare(&listener)?;
     announce(listener.local_addr()?);
     Ok(listener)
 }

@@ -12,7 +12,7 @@ use oneloop_benches::servers::{ServeOptions, Server};
 pub(crate) enum Part {
     /// Message sizes and numbers of connections.
     Echo,
-    /// Small buffers, all of them the connections' own.
+    /// Small buffers of the connections' own, and large ones that a message just fits in.
     OwnBuffers,
     /// A loop that spins before it sleeps, beside servers that sleep.
     BusyPoll,
@@ -160,9 +160,12 @@ pub(crate) fn all(is_quick: bool) -> Vec<Cell> {
     pipelined.shape.depth = 16;
     let mut own_buffers = Cell::new(Part::OwnBuffers, SMALL, 5000).called(OWN_BUFFERS);
     own_buffers.buffer_bytes = OWN_BUFFER_BYTES;
+    let mut exact = Cell::new(Part::OwnBuffers, 64 * KIB, 1000).called(EXACT_BUFFERS);
+    exact.buffer_bytes = exact.shape.message_bytes;
     cells.extend([
         pipelined,
         own_buffers,
+        exact,
         Cell::new(Part::BusyPoll, SMALL, 1).called(BUSY_POLL),
         Cell::new(Part::TwoLoops, SMALL, 100).called(TWO_LOOPS_100),
         Cell::new(Part::TwoLoops, SMALL, 5000).called(TWO_LOOPS_5000),
@@ -187,6 +190,8 @@ pub(crate) fn size(bytes: usize) -> String {
 
 pub(crate) const PIPELINED: &str = "64 B x 10 by 16";
 pub(crate) const OWN_BUFFERS: &str = "64 B x 5000 own 2 KiB";
+/// A read fills the buffer, so that another one follows and finds nothing.
+pub(crate) const EXACT_BUFFERS: &str = "64 KiB x 1000 own 64 KiB";
 pub(crate) const BUSY_POLL: &str = "64 B x 1 busy_poll";
 pub(crate) const TWO_LOOPS_100: &str = "two loops x 100";
 pub(crate) const TWO_LOOPS_5000: &str = "two loops x 5000";

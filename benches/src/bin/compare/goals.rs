@@ -13,7 +13,9 @@ use oneloop_benches::servers::Server::{
     self, Limit, Oneloop, OneloopBusyPoll, OneloopLeases, TokioCurrent, TokioMulti,
 };
 
-use crate::cells::{BUSY_POLL, MEMORY, OWN_BUFFERS, PIPELINED, TWO_LOOPS_100, TWO_LOOPS_5000};
+use crate::cells::{
+    BUSY_POLL, EXACT_BUFFERS, MEMORY, OWN_BUFFERS, PIPELINED, TWO_LOOPS_100, TWO_LOOPS_5000,
+};
 use crate::results::{Measured, Results};
 use Bound::{AtLeast, AtMost, Below};
 
@@ -243,6 +245,8 @@ fn cpu_goals() -> Vec<Goal> {
         leases("64 B x 5000", CpuMicros, current, AtMost(0.78)),
         leases("64 KiB x 100", CpuMicros, tokio, AtMost(0.95)),
         leases("64 KiB x 1000", CpuMicros, tokio, AtMost(0.8)),
+        leases(EXACT_BUFFERS, CpuMicros, current, AtMost(0.75)),
+        leases(EXACT_BUFFERS, CpuMicros, MULTI, AtMost(0.75)),
     ]
 }
 
@@ -319,7 +323,7 @@ mod tests {
                 assert!(others.iter().all(|other| servers.contains(other)));
             }
         }
-        assert_eq!(goals().len(), 11 + 3 * EVERY_CELL.len() + 8);
+        assert_eq!(goals().len(), 13 + 3 * EVERY_CELL.len() + 8);
         assert_eq!(counts(&Results::default()), [0, 0, goals().len()]);
     }
 

@@ -11,7 +11,7 @@ use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpSocket, TcpStream};
 use compio::runtime::RuntimeBuilder;
 
-use super::super::{BACKLOG, ServeOptions};
+use super::super::{BACKLOG, ServeOptions, fix_kernel_buffers};
 use super::{Ready, require_io_uring, run_loops};
 
 pub(in super::super) fn run_polling(
@@ -48,6 +48,7 @@ fn serve(
 async fn accept(address: SocketAddr, buffer_bytes: usize, ready: Ready<'_>) -> io::Result<()> {
     let socket = TcpSocket::new_v4().await?;
     socket.set_reuseport(true)?;
+    fix_kernel_buffers(&socket)?;
     socket.bind(address).await?;
     let listener = socket.listen(BACKLOG).await?;
     ready(listener.local_addr()?);

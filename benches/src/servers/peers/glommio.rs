@@ -24,6 +24,7 @@ pub(in super::super) fn run(
     })
 }
 
+// The kernel's buffers are the kernel's choice: its sockets cannot be asked for others.
 async fn accept(address: SocketAddr, buffer_bytes: usize, ready: Ready<'_>) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     ready(listener.local_addr()?);

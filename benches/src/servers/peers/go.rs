@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
-use super::super::ServeOptions;
+use super::super::{KERNEL_BUFFER_BYTES, ServeOptions};
 
 /// Whether there is a Go to build it with.
 pub(in super::super) fn is_installed() -> bool {
@@ -22,7 +22,8 @@ pub(in super::super) fn is_installed() -> bool {
 /// Returns only if it fails.
 pub(in super::super) fn run(options: &ServeOptions) -> io::Result<()> {
     let program = build()?;
-    let numbers = [options.buffer_bytes, options.loops].map(|number| number.to_string());
+    let numbers = [options.buffer_bytes, options.loops, KERNEL_BUFFER_BYTES];
+    let numbers = numbers.map(|number| number.to_string());
     Err(Command::new(program).args(numbers).exec())
 }
 

@@ -6,10 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
-use monoio::net::{TcpListener, TcpStream};
+use monoio::net::{ListenerOpts, TcpListener, TcpStream};
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
-use super::super::ServeOptions;
+use super::super::{KERNEL_BUFFER_BYTES, ServeOptions};
 use super::{Ready, require_io_uring, run_loops};
 
 pub(in super::super) fn run_epoll(
@@ -34,7 +34,10 @@ pub(in super::super) fn run_uring(
 }
 
 async fn accept(address: SocketAddr, buffer_bytes: usize, ready: Ready<'_>) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
+    let options = ListenerOpts::new()
+        .send_buf_size(KERNEL_BUFFER_BYTES)
+        .recv_buf_size(KERNEL_BUFFER_BYTES);
+    let listener = TcpListener::bind_with_config(address, &options)?;
     ready(listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
