@@ -59,7 +59,7 @@ fn main() {
     let full = std::env::var("ONELOOP_STRESS").is_ok_and(|form| form == "full");
     // Also makes the buffer of stdout, which would count as left behind.
     println!("stress, {} form", if full { "full" } else { "short" });
-    let scenarios: [Scenario; 5] = [
+    let scenarios: [Scenario; 6] = [
         ("tasks_end_once_and_at_home", tasks_end_once_and_at_home),
         (
             "runtimes_leave_nothing_behind",
@@ -68,6 +68,7 @@ fn main() {
         ("no_wake_is_lost", no_wake_is_lost),
         ("sources_leave_nothing_behind", sources_leave_nothing_behind),
         ("messages_allocate_nothing", messages_allocate_nothing),
+        ("bursts_give_memory_back", bursts_give_memory_back),
     ];
     let mut passed = 0;
     for (name, scenario) in scenarios {
@@ -568,4 +569,93 @@ async fn echo_with_leases(mut stream: TcpStream) {
         }
         stream.write_all_lease(lease).await.unwrap();
     }
+}
+
+/// A loop that has seen many tasks and waiting joiners at once keeps the memory of a few, though older
+/// tasks live on; so does a set of tasks.
+fn bursts_give_memory_back(full: bool) {
+    let count = if full { 1_000_000 } else { 200_000 };
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let old: Vec<_> = (0..100)
+            .map(|_| oneloop::spawn(std::future::pending::<()>()))
+            .collect();
+        let bursts: [(&str, Burst); 4] = [
+            ("joined tasks", |count| oneloop::spawn(joined_burst(count))),
+            ("local tasks", |count| task::spawn_local(local_burst(count))),
+            ("background tasks", |count| {
+                oneloop::spawn(background_burst(count))
+            }),
+            ("a set of tasks", |count| oneloop::spawn(set_burst(count))),
+        ];
+        for (name, burst) in bursts {
+            let before = LIVE_BYTES.load(Ordering::SeqCst);
+            let peak = burst(count).await.unwrap() - before;
+            let kept = LIVE_BYTES.load(Ordering::SeqCst) - before;
+            println!("  {name}: {count} took {peak} bytes, {kept} are kept");
+            assert!(peak > 100 * count as i64, "the burst was none");
+            assert!(kept <= KEPT_BYTES_MAX, "{kept} bytes are kept");
+        }
+        old.iter().for_each(task::JoinHandle::abort);
+    });
+}
+
+/// Makes a burst of so many tasks, and tells the bytes that were live at its height.
+type Burst = fn(usize) -> task::JoinHandle<i64>;
+
+/// What a loop may keep of a burst: a few tables and queues of 16,384 places.
+const KEPT_BYTES_MAX: i64 = 1024 * 1024;
+
+/// Tasks that all wait at once, and their joiner for each of them; the bytes that were live then.
+async fn joined_burst(count: usize) -> i64 {
+    let spawn = |_| oneloop::spawn(task::yield_now());
+    let mut joins: Vec<_> = (0..count).map(spawn).collect();
+    let waits = std::future::poll_fn(|cx| {
+        for join in &mut joins {
+            assert!(Pin::new(join).poll(cx).is_pending());
+        }
+        Poll::Ready(())
+    });
+    task::unconstrained(waits).await;
+    let peak = LIVE_BYTES.load(Ordering::SeqCst);
+    for join in joins {
+        join.await.unwrap();
+    }
+    peak
+}
+
+async fn local_burst(count: usize) -> i64 {
+    let joins: Vec<_> = (0..count).map(|_| task::spawn_local(async {})).collect();
+    let peak = LIVE_BYTES.load(Ordering::SeqCst);
+    for join in joins {
+        join.await.unwrap();
+    }
+    peak
+}
+
+async fn background_burst(count: usize) -> i64 {
+    let background = || task::Builder::new().class(task::Class::Background);
+    let joins: Vec<_> = (0..count).map(|_| background().spawn(async {})).collect();
+    let peak = LIVE_BYTES.load(Ordering::SeqCst);
+    for join in joins {
+        join.await.unwrap();
+    }
+    peak
+}
+
+/// A set that outlives its burst. It looks after its tasks by itself.
+async fn set_burst(count: usize) -> i64 {
+    let mut set = task::JoinSet::new();
+    for _ in 0..count {
+        set.spawn(task::yield_now());
+    }
+    let peak = LIVE_BYTES.load(Ordering::SeqCst);
+    while let Some(joined) = set.join_next().await {
+        joined.unwrap();
+    }
+    let with_set = LIVE_BYTES.load(Ordering::SeqCst);
+    drop(set);
+    let kept = with_set - LIVE_BYTES.load(Ordering::SeqCst);
+    assert!(kept <= KEPT_BYTES_MAX, "the set keeps {kept} bytes");
+    peak
 }

@@ -11,13 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
 use std::task::Waker;
 
-use slab::Slab;
-
 use super::descriptor::Descriptor;
 use super::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
 use crate::contain::wake_contained;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::sync::Arc;
+use crate::worker::Table;
 
 /// Names a slot of one loop: generation in the high half, index in the low one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +147,7 @@ impl ToWake {
 
 #[derive(Debug)]
 pub(crate) struct Slots {
-    slots: RefCell<Slab<Slot>>,
+    slots: RefCell<Table<Slot>>,
     next_generation: Cell<u32>,
     next_waiter: Cell<WaiterNumber>,
 }
@@ -156,7 +155,7 @@ pub(crate) struct Slots {
 impl Slots {
     pub(crate) fn new() -> Self {
         Self {
-            slots: RefCell::new(Slab::new()),
+            slots: RefCell::new(Table::new()),
             next_generation: Cell::new(0),
             next_waiter: Cell::new(0),
         }
@@ -264,7 +263,10 @@ impl Slots {
             .is_some_and(|current| current.will_wake(waker));
         if !is_set {
             let waker = waker.clone();
-            let replaced = self.slots.borrow_mut()[index].replace_waker(direction, waker);
+            let mut slots = self.slots.borrow_mut();
+            let slot = slots.get_mut(index).expect("looked at a line above");
+            let replaced = slot.replace_waker(direction, waker);
+            drop(slots);
             drop(replaced);
         }
     }

@@ -13,17 +13,15 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use slab::Slab;
-
 use super::{AbortHandle, Id, JoinError, JoinHandle, coop};
 use crate::contain::wake_contained;
 use crate::primitive::sync::Mutex;
 use crate::runtime::Handle;
-use crate::worker::LoopId;
+use crate::worker::{LoopId, Table};
 
 /// Tasks that end together: dropping the set aborts all that are left.
 pub struct JoinSet<T> {
-    tasks: Slab<Member<T>>,
+    tasks: Table<Member<T>>,
     shared: Arc<Finished>,
 }
 
@@ -43,6 +41,20 @@ struct FinishedState {
     keys: VecDeque<usize>,
     joiner: Option<Waker>,
 }
+
+impl Finished {
+    fn next_key(&self) -> Option<usize> {
+        let mut state = self.state.lock();
+        let key = state.keys.pop_front();
+        if key.is_none() && state.keys.capacity() > KEPT_KEYS_MAX {
+            state.keys = VecDeque::new();
+        }
+        key
+    }
+}
+
+/// Keys of finished tasks for which an empty list keeps its memory (64 KiB).
+const KEPT_KEYS_MAX: usize = 8 * 1024;
 
 struct MemberWaker {
     key: usize,
@@ -72,7 +84,7 @@ impl<T> JoinSet<T> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            tasks: Slab::new(),
+            tasks: Table::new(),
             shared: Arc::new(Finished::default()),
         }
     }
@@ -91,14 +103,14 @@ impl<T> JoinSet<T> {
 
     /// Aborts all tasks. They stay in the set until they are joined.
     pub fn abort_all(&mut self) {
-        for (_, member) in &self.tasks {
+        for (_, member) in self.tasks.iter() {
             member.handle.abort();
         }
     }
 
     /// Takes all tasks out without aborting them.
     pub fn detach_all(&mut self) {
-        self.tasks.clear();
+        self.tasks = Table::new();
     }
 
     /// Whether a task of this id is in the set.
@@ -182,11 +194,10 @@ impl<T: 'static> JoinSet<T> {
     /// blocking pool.
     pub fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
         let abort = handle.abort_handle();
-        let entry = self.tasks.vacant_entry();
-        let key = entry.key();
+        let key = self.tasks.vacant_key();
         let shared = Arc::clone(&self.shared);
         let waker = Waker::from(Arc::new(MemberWaker { key, shared }));
-        entry.insert(Member { handle, waker });
+        self.tasks.insert(Member { handle, waker });
         // The first look registers the waker; it is made when the set is next joined.
         self.shared.state.lock().keys.push_back(key);
         abort
@@ -308,7 +319,7 @@ impl<T: 'static> JoinSet<T> {
     /// Looks at the tasks that called, until one has finished.
     fn take_finished(&mut self) -> Option<Result<(Id, T), JoinError>> {
         loop {
-            let key = self.shared.state.lock().keys.pop_front()?;
+            let key = self.shared.next_key()?;
             // A key may be old: its task was joined or taken out, and another may stand there,
             // which is then looked at once too often.
             let Some(member) = self.tasks.get_mut(key) else {

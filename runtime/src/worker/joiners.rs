@@ -6,7 +6,8 @@
 //! # Invariants
 //! I2. Plain memory. I5. No waker is cloned, woken or dropped while the table is borrowed. The wakers
 //! are those of tasks of the loop or of its sets, so that none panics. An entry stays until the task that
-//! is waited for ends, also if its handle is dropped: one for each live task at most.
+//! is waited for ends, also if its handle is dropped: one for each live task at most. What memory the
+//! table keeps after that: see `table`.
 //!
 //! # Why it is so
 //! Few tasks are waited for at any time, so that a table is better than a waker's room in each task.
@@ -14,7 +15,7 @@
 use std::cell::RefCell;
 use std::task::Waker;
 
-use slab::Slab;
+use super::table::Table;
 
 /// Where a task's joiner stands in the table.
 pub(crate) type JoinKey = u32;
@@ -23,7 +24,7 @@ pub(crate) const NOT_JOINED: JoinKey = JoinKey::MAX;
 
 #[derive(Debug, Default)]
 pub(crate) struct Joiners {
-    wakers: RefCell<Slab<Waker>>,
+    wakers: RefCell<Table<Waker>>,
 }
 
 impl Joiners {
@@ -40,8 +41,13 @@ impl Joiners {
             let key = self.wakers.borrow_mut().insert(waker);
             return JoinKey::try_from(key).expect("fewer than 2^32 tasks are waited for");
         }
-        let before = std::mem::replace(&mut self.wakers.borrow_mut()[key as usize], waker);
-        drop(before);
+        let replaced = self
+            .wakers
+            .borrow_mut()
+            .get_mut(key as usize)
+            .map(|registered| std::mem::replace(registered, waker));
+        debug_assert!(replaced.is_some(), "the entry stays until the task ends");
+        drop(replaced);
         key
     }
 

@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! A task is in the table from its first arrival until its future is dropped, so an empty table
-//! means that no future of this loop exists, in no queue and in no other thread's hand.
+//! means that no future of this loop exists, in no queue and in no other thread's hand. What memory
+//! the table keeps after a burst: see `table`.
 //!
 //! # Why it is so
 //! The entry is a waker, which keeps the task allocated: a task that nobody can wake any more
@@ -15,7 +16,7 @@
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
-use slab::Slab;
+use super::table::Table;
 
 /// Where a task stands in the table.
 pub(crate) type LiveKey = u32;
@@ -26,8 +27,8 @@ pub(crate) const NOT_LIVE: LiveKey = LiveKey::MAX;
 /// a waker and nothing else.
 #[derive(Debug, Default)]
 pub(crate) struct LiveTasks {
-    movable: RefCell<Slab<Waker>>,
-    local: RefCell<Slab<Waker>>,
+    movable: RefCell<Table<Waker>>,
+    local: RefCell<Table<Waker>>,
     len: Cell<usize>,
 }
 
@@ -69,7 +70,7 @@ impl LiveTasks {
         }
     }
 
-    fn table(&self, is_local: bool) -> &RefCell<Slab<Waker>> {
+    fn table(&self, is_local: bool) -> &RefCell<Table<Waker>> {
         if is_local { &self.local } else { &self.movable }
     }
 

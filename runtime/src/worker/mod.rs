@@ -28,6 +28,7 @@ mod live;
 mod queue;
 mod remote;
 mod stay_awake;
+mod table;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -38,6 +39,7 @@ pub(crate) use joiners::NOT_JOINED;
 pub(crate) use live::{LiveKey, LiveTasks, NOT_LIVE};
 pub use remote::LoopId;
 pub(crate) use remote::Remote;
+pub(crate) use table::Table;
 
 use crate::buf::Pool;
 use crate::contain::wake_contained;

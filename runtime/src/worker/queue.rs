@@ -45,12 +45,7 @@ impl RunQueue {
         if self.rare.get() > 0 {
             return self.pop_by_class();
         }
-        let mut normal = self.normal.borrow_mut();
-        let next = normal.pop_front();
-        if next.is_none() && normal.capacity() > KEPT_TASKS_MAX {
-            *normal = VecDeque::new();
-        }
-        next
+        self.pop_normal()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -66,26 +61,44 @@ impl RunQueue {
             .set(self.foreground_run.get().saturating_add(1));
 
         let normal_is_due = self.latency_run.get() >= LATENCY_RUN_MAX;
-        if !normal_is_due && let Some(runnable) = self.latency.borrow_mut().pop_front() {
-            self.rare.set(self.rare.get() - 1);
+        if !normal_is_due && let Some(runnable) = self.pop_rare(&self.latency) {
             self.latency_run.set(self.latency_run.get() + 1);
             return Some(runnable);
         }
         self.latency_run.set(0);
-        if let Some(runnable) = self.normal.borrow_mut().pop_front() {
+        if let Some(runnable) = self.pop_normal() {
             return Some(runnable);
         }
-        if let Some(runnable) = self.latency.borrow_mut().pop_front() {
-            self.rare.set(self.rare.get() - 1);
+        if let Some(runnable) = self.pop_rare(&self.latency) {
             return Some(runnable);
         }
         self.pop_background()
     }
 
     fn pop_background(&self) -> Option<Runnable> {
-        let runnable = self.background.borrow_mut().pop_front()?;
-        self.rare.set(self.rare.get() - 1);
+        let runnable = self.pop_rare(&self.background)?;
         self.foreground_run.set(0);
+        Some(runnable)
+    }
+
+    #[inline]
+    fn pop_normal(&self) -> Option<Runnable> {
+        let mut normal = self.normal.borrow_mut();
+        let next = normal.pop_front();
+        if next.is_none() && normal.capacity() > KEPT_TASKS_MAX {
+            *normal = VecDeque::new();
+        }
+        next
+    }
+
+    /// From the queue of one of the two rare classes: once it is empty, nobody looks there again.
+    fn pop_rare(&self, queue: &RefCell<VecDeque<Runnable>>) -> Option<Runnable> {
+        let mut queue = queue.borrow_mut();
+        let runnable = queue.pop_front()?;
+        self.rare.set(self.rare.get() - 1);
+        if queue.is_empty() && queue.capacity() > KEPT_TASKS_MAX {
+            *queue = VecDeque::new();
+        }
         Some(runnable)
     }
 }
