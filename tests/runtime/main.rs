@@ -28,6 +28,7 @@ mod roots;
 mod shutdown;
 mod signals;
 mod source;
+mod spawned_at;
 mod support;
 mod tasks;
 mod turn_end;

@@ -197,6 +197,7 @@ impl Handle {
     ///
     /// The system refuses to start the pool's first thread (`WouldBlock` at a limit of threads:
     /// pthread_create(3)). The function is dropped.
+    #[track_caller]
     pub fn try_spawn_blocking<F, R>(&self, function: F) -> io::Result<JoinHandle<R>>
     where
         F: FnOnce() -> R + Send + 'static,

@@ -123,10 +123,11 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    local_set::with_current(|set| match set {
+    // Not in a closure: it would be the caller that the task remembers.
+    match local_set::current() {
         Some(set) => set.spawn(future, options),
         None => spawn_on_this_loop(future, options),
-    })
+    }
 }
 
 /// Spawns onto the loop of this thread, whatever local set is entered.
@@ -193,6 +194,7 @@ fn loop_for_local_tasks() -> Arc<Remote> {
 }
 
 /// The home runs on this thread, now or later: so the future stays here.
+#[track_caller]
 fn create_local<F>(future: F, home: &Arc<Remote>, options: Options) -> JoinHandle<F::Output>
 where
     F: Future + 'static,

@@ -80,11 +80,12 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<Tasks>>> = const { RefCell::new(None) };
 }
 
-/// Calls `f` with the set whose tasks are being polled or dropped on this thread, or which was
-/// entered. None if the thread is ending.
-pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Tasks>) -> R) -> R {
-    let current = CURRENT.try_with(|cell| cell.borrow().clone());
-    f(current.unwrap_or(None).as_deref())
+/// The set whose tasks are being polled or dropped on this thread, or which was entered. None if the
+/// thread is ending.
+pub(super) fn current() -> Option<Rc<Tasks>> {
+    CURRENT
+        .try_with(|cell| cell.borrow().clone())
+        .unwrap_or(None)
 }
 
 /// Marks a set as the current one of this thread, until dropped.

@@ -384,7 +384,7 @@ pub fn try_id() -> Option<Id> {
 /// Whether a [`LocalSet`] is current on this thread: entered, or polling its tasks.
 #[must_use]
 pub fn in_local_set() -> bool {
-    local_set::with_current(|set| set.is_some())
+    local_set::current().is_some()
 }
 
 /// Where the task that is being polled or dropped on this thread was spawned.

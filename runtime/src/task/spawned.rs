@@ -94,13 +94,11 @@ impl Meta {
     fn end(&self) {
         self.control.finish();
         if let Home::Set(remote) = &self.home {
-            local_set::with_current(|set| {
-                if let Some(set) = set.filter(|set| set.is(remote))
-                    && self.live_key() != NOT_LIVE
-                {
-                    set.release(self.live_key());
-                }
-            });
+            if let Some(set) = local_set::current().filter(|set| set.is(remote))
+                && self.live_key() != NOT_LIVE
+            {
+                set.release(self.live_key());
+            }
             return;
         }
         context::with_local(|local| {
