@@ -27,6 +27,7 @@ use crate::worker::{Local, Message, Remote, Role};
 /// whose tasks run meanwhile.
 #[track_caller]
 pub(super) fn on_main_loop<F: Future>(handle: &Handle, future: F) -> F::Output {
+    handle.shared().assert_not_forked();
     let _driving = Driving::begin();
     let _entered = handle.enter();
     let root = Box::pin(future);
@@ -99,6 +100,7 @@ impl Core {
 
     #[track_caller]
     pub(super) fn block_on<F: Future>(&self, handle: &Handle, future: F) -> F::Output {
+        handle.shared().assert_not_forked();
         let _driving = Driving::begin();
         let _entered = handle.enter();
         let root = Box::pin(future);
@@ -133,6 +135,15 @@ impl Core {
         let _entered = handle.enter();
         self.seat.close();
         handle.shared().close_spare_loops();
+    }
+
+    /// Leaves the loop and its tasks as they are for ever.
+    #[expect(
+        clippy::mem_forget,
+        reason = "their drops would reach into the parent of a fork"
+    )]
+    pub(super) fn leak(&self) {
+        std::mem::forget(Arc::clone(&self.seat));
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -48,6 +48,15 @@ impl Handle {
         &self.shared
     }
 
+    /// Leaves what the handles share as it is for ever.
+    #[expect(
+        clippy::mem_forget,
+        reason = "its drop would reach into the parent of a fork"
+    )]
+    pub(super) fn leak(&self) {
+        std::mem::forget(Arc::clone(&self.shared));
+    }
+
     /// The runtime that was entered last on this thread.
     ///
     /// # Panics
@@ -91,6 +100,10 @@ impl Handle {
     }
 
     /// Spawns a task: see [`task::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// In a child of fork(2): see [`Runtime`](super::Runtime#fork).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -106,6 +119,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.shared.assert_not_forked_outside();
         task::spawn_at(future, options, self.shared.place())
     }
 
@@ -139,6 +153,7 @@ impl Handle {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
+        self.shared.assert_not_forked_outside();
         let Some(home) = self.remote_of(loop_id) else {
             panic!("{loop_id:?} is no loop of this runtime: ask `Handle::loop_ids` for its loops")
         };
@@ -203,6 +218,7 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
+        self.shared.assert_not_forked_outside();
         // SAFETY: the function is Send, and so is the future made of it.
         let (new, join) =
             unsafe { task::create(Job::new(function), Home::Blocking, Options::default()) };
@@ -219,7 +235,7 @@ impl Handle {
     /// # Panics
     ///
     /// On a thread that drives async code already. Panics of the future go through. If the system
-    /// refuses the descriptors of a main loop.
+    /// refuses the descriptors of a main loop. In a child of fork(2).
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         on_main_loop(self, future)

@@ -25,7 +25,8 @@ pub struct LocalOptions {
 ///
 /// # Panics
 ///
-/// Dropped inside async code: as [`Runtime`](super::Runtime).
+/// Dropped inside async code: as [`Runtime`](super::Runtime). Used in a child of fork(2):
+/// [as there](super::Runtime#fork).
 #[derive(Debug)]
 pub struct LocalRuntime {
     handle: Handle,
@@ -111,6 +112,11 @@ impl LocalRuntime {
     }
 
     fn shut_down(&self, timeout: Option<Duration>) {
+        if self.handle.shared().was_forked() {
+            self.handle.leak();
+            self.core.leak();
+            return;
+        }
         let deadline = timeout.and_then(super::shutdown::deadline);
         self.core.close(&self.handle, deadline);
         self.handle.shared().blocking.shut_down();
@@ -122,6 +128,9 @@ impl LocalRuntime {
 
 impl Drop for LocalRuntime {
     fn drop(&mut self) {
+        if self.handle.shared().was_forked() {
+            return self.shut_down(None);
+        }
         if self.core.is_closed() {
             return;
         }

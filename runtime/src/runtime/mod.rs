@@ -59,6 +59,18 @@ use shutdown::Workers;
 /// May be dropped on any other thread. On one of its own (a function of `spawn_blocking` or
 /// `block_in_place` that held the last reference), which it cannot wait for, it is shut down in the
 /// background.
+///
+/// # Fork
+///
+/// A child of fork(2) that does not call exec(2) has a copy of the runtime, but none of its threads, and
+/// the descriptors of its loops are the parent's. `block_on`, and a spawn through a runtime or a handle
+/// on a thread that drives no loop, panic there. To drop or to shut down the copy frees nothing, drops
+/// no task and waits for nothing. Fork before making a runtime, or make another one in the child.
+///
+/// Two things are not found out: a child of a thread that drives a loop (a fork inside async code) must
+/// call exec(2) or `_exit(2)` before it returns to the loop, and a child must not drop sockets and other
+/// sources of the parent's runtime, which would take the parent's registrations away. To leave the
+/// child by exec(2) or `_exit(2)` closes them without harm.
 #[derive(Debug)]
 pub struct Runtime {
     handle: Handle,
@@ -122,7 +134,8 @@ impl Runtime {
     /// # Panics
     ///
     /// On a thread that drives async code already: a task, or inside another `block_on`. Panics of
-    /// the future go through. If the system refuses the descriptors of a main loop.
+    /// the future go through. If the system refuses the descriptors of a main loop. In a child of
+    /// fork(2).
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         match &self.kind {
@@ -154,6 +167,9 @@ impl Runtime {
     }
 
     fn shut_down(&mut self, timeout: Option<Duration>) {
+        if self.handle.shared().was_forked() {
+            return self.leak();
+        }
         let deadline = timeout.and_then(shutdown::deadline);
         match &mut self.kind {
             Kind::CurrentThread(core) => core.close(&self.handle, deadline),
@@ -171,6 +187,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        if self.handle.shared().was_forked() {
+            return self.leak();
+        }
         if self.is_shut_down() {
             return;
         }
@@ -187,6 +206,15 @@ impl Drop for Runtime {
 }
 
 impl Runtime {
+    /// What a child of a fork does with its copy.
+    fn leak(&mut self) {
+        self.handle.leak();
+        match &mut self.kind {
+            Kind::CurrentThread(core) => core.leak(),
+            Kind::MultiThread(workers) => workers.leak(),
+        }
+    }
+
     fn is_shut_down(&self) -> bool {
         match &self.kind {
             Kind::CurrentThread(core) => core.is_closed(),

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::context;
 use super::handle::RuntimeFlavor;
 use super::placement::Placement;
 use super::shutdown::Alive;
@@ -13,6 +14,7 @@ use crate::contain::contained;
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc};
 use crate::primitive::thread::{self, ThreadId};
+use crate::sys;
 use crate::time::Clock;
 use crate::worker::{Local, Remote};
 
@@ -28,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     /// The thread of a [`LocalRuntime`](super::LocalRuntime).
     pub(crate) local_thread: Option<ThreadId>,
+    /// Where the threads are that drive the loops.
+    process_id: u32,
     is_closing: AtomicBool,
     pub(super) alive: Alive,
     /// Main loops that are not in use. None once the runtime has shut down.
@@ -45,6 +49,7 @@ impl Shared {
             clock: parts.clock,
             started: Instant::now(),
             local_thread: parts.local_thread,
+            process_id: sys::process_id(),
             is_closing: AtomicBool::new(false),
             alive: Alive::new(),
             spare_loops: Mutex::new(Some(Vec::new())),
@@ -55,6 +60,31 @@ impl Shared {
     pub(crate) fn is_shut_down(&self) -> bool {
         // ORDERING: Acquire, pairs with `begin_shutdown`: who sees the end sees what led to it.
         self.is_closing.load(Ordering::Acquire)
+    }
+
+    /// Whether this is a copy of the runtime in a child of fork(2). Its loops have no threads here, and
+    /// their pollers are the parent's: to wait there takes the parent's events, and to drop a source
+    /// takes the parent's registration away.
+    pub(super) fn was_forked(&self) -> bool {
+        self.process_id != sys::process_id()
+    }
+
+    #[track_caller]
+    pub(super) fn assert_not_forked(&self) {
+        assert!(
+            !self.was_forked(),
+            "this runtime was made before a fork(2), and its loops stayed in the parent; make \
+             another one in the child, or fork before making one"
+        );
+    }
+
+    /// As `assert_not_forked`, on a thread that drives no loop: on others it would be a system call
+    /// for each spawn.
+    #[track_caller]
+    pub(super) fn assert_not_forked_outside(&self) {
+        if context::with_local(|local| local.is_none()) {
+            self.assert_not_forked();
+        }
     }
 
     /// Whether this is a [`LocalRuntime`](super::LocalRuntime) that belongs to this thread.

@@ -41,6 +41,15 @@ impl Workers {
         shared.close_spare_loops();
     }
 
+    /// Leaves the threads of the parent of a fork alone: their ids mean nothing here.
+    #[expect(
+        clippy::mem_forget,
+        reason = "to drop a handle is to detach the thread"
+    )]
+    pub(super) fn leak(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.threads));
+    }
+
     /// Waits until all have ended, at most until the deadline.
     pub(super) fn join(&mut self, shared: &Shared, deadline: Option<Instant>) {
         if !shared.alive.wait(deadline) {

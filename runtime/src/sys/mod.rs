@@ -48,5 +48,10 @@ pub(crate) mod signals;
 /// still in the cache when its task runs: `benches/NOTES.md`. A buffer costs 12 bytes an entry.
 pub(crate) const EVENTS_PER_WAIT_MAX: usize = 64;
 
+/// The id of this process: another one in a child of fork(2). A system call.
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
+}
+
 /// The key of the doorbell; no slot has it.
 pub(crate) const DOORBELL_KEY: u64 = u64::MAX - 1;
