@@ -39,6 +39,8 @@ has() {
 # Starts an example on a port that the system chooses; `address` is where it listens.
 start() {
     local log="$folder/$1.log"
+    # There before the first look at it.
+    : >"$log"
     "target/release/examples/$1" --addr 127.0.0.1:0 --loops 2 >"$log" 2>&1 &
     servers+=($!)
     for _ in $(seq 100); do
@@ -69,7 +71,7 @@ if has curl; then
 fi
 
 if has wrk; then
-    report=$(wrk -t1 -c50 -d"${seconds}s" "http://$http/wrk")
+    report=$(wrk -t1 -c50 -d"${seconds}s" --timeout 20s "http://$http/wrk")
     echo "$report"
     grep -q 'requests in' <<<"$report" || fail "wrk: no report"
     # wrk has these lines only if there is something to report.

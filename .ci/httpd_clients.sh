@@ -169,7 +169,7 @@ fi
 
 if command -v wrk >/dev/null; then
     for file in hello.txt large.bin; do
-        report=$(wrk -t1 -c50 -d1s "$url/$file")
+        report=$(wrk -t1 -c50 -d1s --timeout 20s "$url/$file")
         ! grep -E 'Socket errors|Non-2xx' <<<"$report" || fail "wrk $file: errors"
         grep 'requests in' <<<"$report" || fail "wrk: no report"
     done
