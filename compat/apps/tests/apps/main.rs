@@ -134,13 +134,13 @@ fn sqlite_with_sqlx() {
 
 #[test]
 fn pipelines_and_channels_with_redis() {
-    let port = support::free_port();
+    let address = support::free_address();
     let started = Command::new("redis-server")
         .args([
             "--port",
-            &port.to_string(),
+            &address.port().to_string(),
             "--bind",
-            "127.0.0.1",
+            &address.ip().to_string(),
             "--save",
             "",
         ])
@@ -150,11 +150,11 @@ fn pipelines_and_channels_with_redis() {
         println!("skipped: no redis-server on this machine");
         return;
     };
-    let _redis = support::Reaped(redis);
-    let address = format!("127.0.0.1:{port}");
-    while TcpStream::connect(&address).is_err() {
+    let mut redis = support::Reaped(redis);
+    while TcpStream::connect(address).is_err() {
+        assert_eq!(redis.0.try_wait().unwrap(), None, "redis-server has ended");
         thread::sleep(Duration::from_millis(20));
     }
-    let text = output_of(env!("CARGO_BIN_EXE_cache"), &[&address]);
+    let text = output_of(env!("CARGO_BIN_EXE_cache"), &[&address.to_string()]);
     assert_eq!(text, "42\n1000\nheard\n");
 }

@@ -1,7 +1,7 @@
 //! Processes that end with their test.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -95,8 +95,11 @@ pub fn output_of(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A port that was free a moment ago, for a program that cannot choose one.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// An address for a program that cannot choose a port: the host is this process's alone, so nobody
+/// takes the port meanwhile.
+pub fn free_address() -> SocketAddr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    // The upper half of 127.0.0.0/8; Linux has no process numbers beyond 22 bits.
+    let host = Ipv4Addr::new(127, 0x80 | a, b, c);
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
 }
