@@ -11,6 +11,7 @@ use oneloop_net::TcpStream;
 use oneloop_net::client::{Connector, Pool, PoolBuilder, PooledStream};
 use oneloop_runtime::task::{spawn_local, yield_now};
 use oneloop_runtime::time::{sleep, timeout};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::support::{BlackHole, paused, poll_once, refusing, run, server, timed};
 
@@ -254,11 +255,15 @@ fn connection_that_the_server_ended_is_not_handed_out() {
         let (dead, loud) = (pool.get().await.unwrap(), pool.get().await.unwrap());
         let dead_peer = listener.accept().unwrap().0;
         let mut loud_peer = listener.accept().unwrap().0;
+        let watched = [&dead, &loud].map(|stream| rustix::io::dup(&**stream).unwrap());
         put_back(dead);
         put_back(loud);
         drop(dead_peer);
         // Nobody asked for this: the rest of an answer, perhaps.
         loud_peer.write_all(b"?").unwrap();
+        for socket in watched {
+            poll(&mut [PollFd::new(&socket, PollFlags::IN)], None).unwrap();
+        }
         let stream = pool.get().await.unwrap();
         assert!(!stream.is_reused());
         let stats = pool.stats();

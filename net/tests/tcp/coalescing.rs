@@ -8,10 +8,11 @@ use std::time::Duration;
 use oneloop_net::{Coalesced, TcpStream, UnixStream};
 use oneloop_runtime::task::{block_in_place, spawn, yield_now};
 use oneloop_runtime::time::timeout;
+use rustix::event::PollFlags;
 
 use crate::support::{
     Watchdog, narrow_with_std_peer, pattern, poll_and_drop, read_slowly, read_when_told, run,
-    two_loops, with_std_peer,
+    two_loops, until_ready, with_std_peer,
 };
 
 #[test]
@@ -31,6 +32,8 @@ fn bytes_go_out_at_the_end_of_the_turn_and_not_before() {
         );
         yield_now().await;
         assert_eq!(stream.unsent(), 0);
+        // What has been sent is on its way.
+        peer.set_nonblocking(false).unwrap();
         assert_eq!(peer.read(&mut buf).unwrap(), 13);
         assert_eq!(&buf[..13], b"one two three");
         stream.write_all(b"four").await.unwrap();
@@ -203,6 +206,7 @@ fn an_error_comes_out_of_the_next_write_or_flush() {
                 .set_linger(Some(Duration::ZERO))
                 .unwrap();
             drop(peer);
+            until_ready(stream.get_ref(), PollFlags::ERR);
             stream.write_all(b"nobody reads this").await.unwrap();
             yield_now().await;
             let error = match by_write {

@@ -12,8 +12,9 @@ use std::time::Duration;
 use oneloop_net::{TcpListener, TcpStream};
 use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::{sleep, timeout};
+use rustix::event::PollFlags;
 
-use crate::support::{in_own_process, listener, open_descriptors, run};
+use crate::support::{in_own_process, listener, open_descriptors, run, until_ready};
 
 #[test]
 fn port_that_the_system_chose_is_told() {
@@ -286,6 +287,7 @@ fn try_accept_does_not_wait() {
             ErrorKind::WouldBlock
         );
         let _client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        until_ready(&listener, PollFlags::IN);
         listener.try_accept().unwrap();
         assert_eq!(
             listener.try_accept().unwrap_err().kind(),

@@ -11,8 +11,9 @@ use futures_lite::future::block_on;
 use oneloop_net::{TcpListener, TcpStream};
 use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::{sleep, timeout};
+use rustix::event::PollFlags;
 
-use crate::support::{Watchdog, pair, run, run_on, two_loops, with_std_peer};
+use crate::support::{Watchdog, pair, run, run_on, two_loops, until_ready, with_std_peer};
 
 #[test]
 fn stream_moves_between_loops_in_mid_conversation() {
@@ -179,7 +180,7 @@ fn stream_outlives_its_runtime() {
     // What needs no waiting works, what needs it is an error and no hang.
     assert_eq!(far.try_write(b"a").unwrap(), 1);
     assert_eq!(near.peer_addr().unwrap(), far.local_addr().unwrap());
-    thread::sleep(Duration::from_millis(20));
+    until_ready(&near, PollFlags::IN);
     let mut buf = [0; 4];
     assert_eq!(near.try_read(&mut buf).unwrap(), 1);
     let error = block_on(near.read(&mut buf)).unwrap_err();

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, Read as _};
 use std::net::{self, Ipv4Addr};
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -14,6 +15,7 @@ use oneloop_net::{TcpListener, TcpSocket, TcpStream};
 use oneloop_runtime::runtime::{Builder, Runtime};
 use oneloop_runtime::task::yield_now;
 use oneloop_runtime::time::timeout;
+use rustix::event::{PollFd, PollFlags, poll};
 
 /// Long enough for a machine that is busy with other tests, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -205,6 +207,15 @@ pub(crate) fn own_command(mut command: Command, name: &str) -> Command {
 }
 
 const OWN_PROCESS: &str = "ONELOOP_TEST_IN_OWN_PROCESS";
+
+/// Waits until the kernel says this of a socket: what one end has done on the loopback is mostly at
+/// the other end when the call returns, and where the machine is busy a little later.
+pub(crate) fn until_ready(socket: &impl AsFd, flags: PollFlags) {
+    let mut polled = [PollFd::new(socket, flags)];
+    while !polled[0].revents().intersects(flags) {
+        poll(&mut polled, None).unwrap();
+    }
+}
 
 /// The descriptors that this process has open.
 pub(crate) fn open_descriptors() -> usize {
