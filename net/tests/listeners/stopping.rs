@@ -1,7 +1,7 @@
 //! Ends: stop, drop, and the end of the runtime.
 
 use std::io::{self, Read};
-use std::net::{self, Ipv4Addr};
+use std::net;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use oneloop_runtime::runtime::is_shutdown_error;
 use oneloop_runtime::task::{spawn_blocking, spawn_on};
 use oneloop_runtime::time::timeout;
 
-use crate::support::{Watchdog, in_own_process, open_descriptors, run_on};
+use crate::support::{Watchdog, in_own_process, open_descriptors, own_address, run_on};
 use crate::{ask, ask_all, loops, tell_loop};
 
 async fn both_kinds() -> [Listeners; 2] {
-    let address = (Ipv4Addr::LOCALHOST, 0);
+    let address = own_address();
     [
         TcpListener::bind_per_loop(address).await.unwrap(),
         TcpListener::bind_balanced(address).await.unwrap(),

@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{
     ANY_PORT, ask, assert_answered, assert_closed, client, echo_lines, in_own_process, is_closed,
-    loops, read_line, run, run_on, run_on_one, until,
+    loops, own_address, read_line, run, run_on, run_on_one, until,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -42,7 +42,8 @@ fn server_without_connections_is_drained_at_once() {
         "drain::server_without_connections_is_drained_at_once",
         || {
             run(async {
-                let server = Server::builder().serve(ANY_PORT, echo_lines).await.unwrap();
+                let server = Server::builder().serve(own_address(), echo_lines);
+                let server = server.await.unwrap();
                 let address = server.local_addr();
                 let report = server.drain(LONG).await;
                 assert!(report.is_clean() && report.duration < LONG / 2);

@@ -19,7 +19,9 @@ use oneloop_runtime::time::sleep;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{ANY_PORT, DEADLINE, Watchdog, client, echo_lines, in_own_process, run};
+use crate::support::{
+    ANY_PORT, DEADLINE, Watchdog, client, echo_lines, in_own_process, own_address, run,
+};
 
 /// Where the predecessor waits for its successor.
 const SOCKET: &str = "ONELOOP_TEST_HANDOVER_SOCKET";
@@ -309,7 +311,7 @@ fn malformed_messages_are_errors_and_leak_nothing() {
                 receive_listeners(&far).await.unwrap_err().kind()
             }
             run(async {
-                let listener = net::TcpListener::bind(ANY_PORT).unwrap();
+                let listener = net::TcpListener::bind(own_address()).unwrap();
                 let address = listener.local_addr().unwrap();
                 let stream = net::TcpStream::connect(address).unwrap();
                 let one = b"oneloop-listen\x01\0";

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -17,6 +18,14 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Any port of this machine.
 pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
+
+/// An address of this process alone, with any port: where a port is to be free again at once.
+/// Beside it, others of this machine take ports of 127.0.0.1 when they like.
+pub(crate) fn own_address() -> SocketAddr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    // The upper half of 127.0.0.0/8; Linux has no process numbers beyond 22 bits.
+    SocketAddr::from((Ipv4Addr::new(127, 0x80 | a, b, c), 0))
+}
 
 /// Runs a test on the main loop of a runtime with two more loops.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {

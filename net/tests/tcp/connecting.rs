@@ -9,7 +9,7 @@ use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::timeout;
 
 use crate::raw::choose_port;
-use crate::support::{in_own_process, listener, open_descriptors, run};
+use crate::support::{in_own_process, listener, open_descriptors, own_address, run};
 
 /// An address of this machine where nobody listens.
 fn nobody() -> SocketAddr {
@@ -236,10 +236,8 @@ fn thousand_connections_leave_no_descriptor() {
 
 /// An address where nobody listened a moment ago, without keeping a descriptor.
 fn nobody_again() -> SocketAddr {
-    net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    let listener = net::TcpListener::bind(own_address()).unwrap();
+    listener.local_addr().unwrap()
 }
 
 async fn connect_and_accept(

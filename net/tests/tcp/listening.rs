@@ -14,7 +14,7 @@ use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::{sleep, timeout};
 use rustix::event::PollFlags;
 
-use crate::support::{in_own_process, listener, open_descriptors, run, until_ready};
+use crate::support::{in_own_process, listener, open_descriptors, own_address, run, until_ready};
 
 #[test]
 fn port_that_the_system_chose_is_told() {
@@ -31,7 +31,7 @@ fn port_that_the_system_chose_is_told() {
 fn bound_address_is_in_use() {
     in_own_process("listening::bound_address_is_in_use", || {
         run(async {
-            let first = listener().await;
+            let first = TcpListener::bind(own_address()).await.unwrap();
             let address = first.local_addr().unwrap();
             let error = TcpListener::bind(address).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddrInUse);
@@ -51,7 +51,7 @@ fn address_can_be_bound_again_after_connections() {
         "listening::address_can_be_bound_again_after_connections",
         || {
             run(async {
-                let first = listener().await;
+                let first = TcpListener::bind(own_address()).await.unwrap();
                 let address = first.local_addr().unwrap();
                 let mut near = TcpStream::connect(address).await.unwrap();
                 let (far, _) = first.accept().await.unwrap();
@@ -227,7 +227,7 @@ fn listener_dropped_while_accept_is_pending_frees_its_port() {
         "listening::listener_dropped_while_accept_is_pending_frees_its_port",
         || {
             run(async {
-                let listener = listener().await;
+                let listener = TcpListener::bind(own_address()).await.unwrap();
                 let address = listener.local_addr().unwrap();
                 let task = spawn(async move { listener.accept().await.map(drop) });
                 sleep(Duration::from_millis(20)).await;

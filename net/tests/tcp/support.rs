@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Read as _};
-use std::net::{self, Ipv4Addr};
+use std::net::{self, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::pin;
 use std::process::{Command, Stdio};
@@ -207,6 +207,14 @@ pub(crate) fn own_command(mut command: Command, name: &str) -> Command {
 }
 
 const OWN_PROCESS: &str = "ONELOOP_TEST_IN_OWN_PROCESS";
+
+/// An address of this process alone, with any port: where a port is to be free again at once.
+/// Beside it, others of this machine take ports of 127.0.0.1 when they like.
+pub(crate) fn own_address() -> SocketAddr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    // The upper half of 127.0.0.0/8; Linux has no process numbers beyond 22 bits.
+    SocketAddr::from((Ipv4Addr::new(127, 0x80 | a, b, c), 0))
+}
 
 /// Waits until the kernel says this of a socket: what one end has done on the loopback is mostly at
 /// the other end when the call returns, and where the machine is busy a little later.
