@@ -93,7 +93,11 @@ impl BlackHole {
     pub(crate) fn new() -> Self {
         let (listener, address) = refusing();
         listener.listen(0).unwrap();
-        let mut waiting = Vec::new();
+        // Linux lets one in. That it is there is no matter of time; what the next ones wait for is.
+        let mut waiting = vec![net::TcpStream::connect(address).unwrap()];
+        while in_table(Field::Local, address, "0A", "00000000:00000001") != 1 {
+            thread::yield_now();
+        }
         while let Ok(stream) = net::TcpStream::connect_timeout(&address, Duration::from_millis(100))
         {
             waiting.push(stream);
@@ -108,12 +112,26 @@ impl BlackHole {
 
     /// How many sockets of this machine wait for an answer from it.
     pub(crate) fn attempts(&self) -> usize {
-        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-        let remote = format!(":{:04X}", self.address.port());
-        let is_syn_sent = |line: &&str| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            fields[2].ends_with(&remote) && fields[3] == "02"
-        };
-        table.lines().skip(1).filter(is_syn_sent).count()
+        in_table(Field::Remote, self.address, "02", "")
     }
+}
+
+/// A column of /proc/net/tcp.
+#[derive(Clone, Copy)]
+enum Field {
+    Local = 1,
+    Remote = 2,
+}
+
+/// How many sockets of this machine have the address on this side, are in the state and, unless
+/// that is empty, have the queues, written as in /proc/net/tcp (proc(5)).
+fn in_table(side: Field, address: SocketAddr, state: &str, queues: &str) -> usize {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let port = format!(":{:04X}", address.port());
+    let is_meant = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let has_queues = queues.is_empty() || fields[4] == queues;
+        fields[side as usize].ends_with(&port) && fields[3] == state && has_queues
+    };
+    table.lines().skip(1).filter(is_meant).count()
 }
