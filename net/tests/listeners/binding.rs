@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use oneloop_net::TcpListener;
-use oneloop_net::listeners::Listeners;
+use oneloop_net::listeners::{AcceptPolicy, Listeners};
 use oneloop_runtime::task::spawn_blocking;
 use socket2::SockRef;
 
@@ -119,7 +121,11 @@ fn listener_of_the_standard_library_is_served_by_all_loops() {
         let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let listeners = Listeners::from_std(listener).unwrap();
-        let listeners = listeners.with_policy(oneloop_net::AcceptPolicy::RoundRobin);
+        // In turn, whatever the loops are doing: `RoundRobin` passes over one that the machine keeps
+        // waiting.
+        let turn = AtomicUsize::new(0);
+        let in_turn = move |_, loops: &[_]| turn.fetch_add(1, Relaxed) % loops.len();
+        let listeners = listeners.with_policy(AcceptPolicy::Custom(Arc::new(in_turn)));
         let serving = listeners.serve(tell_loop).unwrap();
         let by = spawn_blocking(move || {
             let connect = |_| ask(&mut net::TcpStream::connect(address).unwrap());
