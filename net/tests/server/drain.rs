@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use oneloop_net::TcpStream;
 use oneloop_net::server::{Connection, OverloadPolicy, Server, ServerHandle};
 use oneloop_runtime::task::{spawn, spawn_blocking};
-use oneloop_runtime::time::{sleep, timeout};
+use oneloop_runtime::time::{self, sleep, timeout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{
     ANY_PORT, ask, assert_answered, assert_closed, client, echo_lines, in_own_process, is_closed,
-    loops, own_address, read_line, run, run_on, run_on_one, until,
+    loops, own_address, read_line, run, run_on, run_on_one, run_paused, until,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -83,8 +83,17 @@ fn idle_connections_are_closed_at_once() {
 
 #[test]
 fn busy_connection_is_answered_and_then_closed() {
+    /// Answers a line when it knows of the drain, whenever that is.
+    async fn late(connection: Connection) -> io::Result<()> {
+        while let Some(line) = read_line(&connection).await? {
+            let _request = connection.request_guard();
+            connection.draining().await;
+            connection.write_all(&line).await?;
+        }
+        Ok(())
+    }
     run(async {
-        let server = slow_server(Duration::from_millis(300)).await;
+        let server = Server::builder().serve(ANY_PORT, late).await.unwrap();
         let mut busy = client(&server).await;
         busy.write_all(b"ping\n").await.unwrap();
         until(&server, |counts| counts.accepted == 1 && counts.idle == 0).await;
@@ -418,7 +427,7 @@ fn thousand_busy_and_thousand_idle_connections() {
 #[test]
 fn first_request_of_a_new_connection_is_waited_for_if_asked_to() {
     const GRACE: Duration = Duration::from_millis(400);
-    run(async {
+    run_paused(async {
         let server = Server::builder()
             .first_request_grace(GRACE)
             .serve(ANY_PORT, echo_lines)
@@ -430,12 +439,13 @@ fn first_request_of_a_new_connection_is_waited_for_if_asked_to() {
         ask(&mut used).await;
         until(&server, |counts| counts.idle == 3).await;
         let drained = server.clone();
-        let begun = Instant::now();
+        let begun = time::Instant::now();
         let drain = spawn(async move { drained.drain(LONG).await });
         assert_closed(&mut used).await;
         assert!(!is_closed(&new) && begun.elapsed() < GRACE);
         ask(&mut new).await;
         assert_closed(&mut new).await;
+        assert!(begun.elapsed() < GRACE);
         assert_closed(&mut silent).await;
         assert!(begun.elapsed() >= GRACE);
         let report = drain.await.unwrap();
