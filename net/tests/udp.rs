@@ -98,15 +98,17 @@ fn every_way_to_receive_gets_the_datagram_and_its_sender() {
 fn nobody_there_is_told_at_the_next_call_and_the_socket_lives_on() {
     two_loops().block_on(async {
         let one = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let gone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let port = gone.local_addr().unwrap();
-        drop(gone);
+        // A socket that is connected is there for its peer alone, here itself, and keeps its port
+        // from everybody else.
+        let back = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = back.local_addr().unwrap();
+        back.connect(port).await.unwrap();
         one.connect(port).await.unwrap();
         one.send(b"lost").await.unwrap();
         // udp(7): the answer of the other machine is the next call's error.
         let error = one.recv(&mut [0; 4]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        let back = UdpSocket::bind(port).await.unwrap();
+        back.connect(one.local_addr().unwrap()).await.unwrap();
         one.send(b"here").await.unwrap();
         assert_eq!(back.recv(&mut [0; 4]).await.unwrap(), 4);
     });
