@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net;
 use std::os::fd::AsRawFd as _;
 use std::pin::pin;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use oneloop_runtime::time::timeout;
 
 use crate::raw::restore_default_sigpipe;
 use crate::support::{
-    in_own_process, narrow_with_std_peer, pattern, poll_and_drop, read_slowly, run, with_std_peer,
+    in_own_process, narrow_with_std_peer, pattern, poll_and_drop, read_slowly, read_when_told, run,
+    with_std_peer,
 };
 
 /// A relay between two peers of the standard library.
@@ -206,13 +208,18 @@ fn kept_and_polled_again_it_loses_nothing() {
         let (mut b, b_peer) = narrow_with_std_peer().await;
         let sent = pattern(400_000);
         let writer = write_and_end(&a_peer, sent.clone());
-        let reader = read_slowly(b_peer);
+        // Reads on when the copy has waited.
+        let (tell, told) = mpsc::channel();
+        let reader = read_when_told(b_peer, told);
         let mut copying = pin!(copy(&mut a, &mut b));
         let (mut given_up, mut before) = (0, 0);
         let count = loop {
             match poll_and_drop(given_up % 7, copying.as_mut()).await {
                 Some(count) => break count.unwrap(),
-                None => given_up += 1,
+                None => {
+                    given_up += 1;
+                    tell.send(()).unwrap();
+                }
             }
             assert!(copying.copied() >= before);
             before = copying.copied();
@@ -221,6 +228,7 @@ fn kept_and_polled_again_it_loses_nothing() {
         assert_eq!(count, sent.len() as u64);
         writer.join().unwrap();
         // A copy one way leaves the writer open.
+        drop(tell);
         b.write_all(b"more").await.unwrap();
         drop(b);
         let received = reader.join().unwrap();

@@ -82,23 +82,28 @@ fn every_part_of_a_file_arrives_as_it_is() {
 #[test]
 fn a_large_file_arrives_at_a_slow_reader_beside_other_tasks() {
     run(async {
-        let bytes = pattern(12 * MIB);
+        let bytes = pattern(3 * MIB);
         let on_disk = TestFile::with(&bytes);
         let file = on_disk.open();
         read_ahead(&file, 0, 0).unwrap();
         let (mut stream, peer) = narrow_with_std_peer().await;
-        let reader = read_slowly(peer);
+        // Reads on when it has waited.
+        let (tell, told) = mpsc::channel();
+        let reader = read_when_told(peer, told);
         let mut sending = stream.send_file(file, 0, bytes.len() as u64);
         let mut polls = 0;
         let sent = loop {
             match poll_and_drop(1, &mut sending).await {
                 Some(sent) => break sent.unwrap(),
-                None => polls += 1,
+                None => {
+                    polls += 1;
+                    tell.send(()).unwrap();
+                }
             }
         };
         assert_eq!(sent, bytes.len() as u64);
         assert!(polls > 10, "it waited {polls} times only");
-        drop(stream);
+        drop((stream, tell));
         assert!(reader.join().unwrap() == bytes);
     });
 }
