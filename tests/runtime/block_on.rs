@@ -5,7 +5,9 @@ use std::thread;
 
 use oneloop::task;
 
-use crate::support::{Gate, current_thread, each_runtime, two_loops, within_deadline};
+use crate::support::{
+    Gate, current_thread, each_runtime, in_own_process, two_loops, within_deadline,
+};
 
 #[test]
 fn the_root_future_may_borrow() {
@@ -96,13 +98,16 @@ fn handle_block_on_runs_beside_the_workers() {
 
 #[test]
 fn a_main_loop_is_used_again() {
-    let runtime = two_loops();
-    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    runtime.block_on(async {});
-    let before = descriptors();
-    for _ in 0..100 {
-        runtime.block_on(task::yield_now());
-    }
-    // Other tests of this process open and close descriptors of their own.
-    assert!(descriptors() < before + 200);
+    in_own_process("block_on::a_main_loop_is_used_again", || {
+        let runtime = two_loops();
+        let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let without = descriptors();
+        runtime.block_on(async {});
+        let with = descriptors();
+        assert!(with > without, "it is kept");
+        for _ in 0..100 {
+            let inside = runtime.block_on(async { descriptors() });
+            assert_eq!((inside, descriptors()), (with, with));
+        }
+    });
 }

@@ -1,6 +1,7 @@
 //! What the tests share: runtimes of each kind, a deadline, and futures that tell their fate.
 
 use std::pin::Pin;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
@@ -49,6 +50,29 @@ pub(crate) fn within_deadline(body: impl FnOnce() + Send + 'static) {
             }
         }
     }
+}
+
+/// Runs a test alone in a process of its own: where it counts what belongs to all threads. `name` is
+/// the test's full name.
+#[track_caller]
+pub(crate) fn in_own_process(name: &str, test: impl FnOnce() + Send + 'static) {
+    const OWN_PROCESS: &str = "ONELOOP_TEST_IN_OWN_PROCESS";
+    if std::env::var_os(OWN_PROCESS).is_some() {
+        return within_deadline(test);
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(OWN_PROCESS, "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{name} in its own process: {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
 }
 
 /// Counts polls and drops of the futures made from it, and where they happened.
