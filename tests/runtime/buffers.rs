@@ -148,16 +148,26 @@ fn at_the_cap_who_waits_is_served_in_order_and_nobody_overtakes() {
 fn a_block_from_another_thread_wakes_a_loop_that_sleeps_at_the_cap() {
     within_deadline(|| {
         let runtime = capped(4 * KIB);
-        for _ in 0..200 {
+        for round in 0..200 {
             runtime.block_on(async {
                 let held = pool().acquire(4 * KIB).await.unwrap();
-                let thread = thread::spawn(move || drop(held));
-                drop(pool().acquire(4 * KIB).await.unwrap());
+                let (waits, does_wait) = mpsc::channel();
+                let thread = thread::spawn(move || {
+                    // Every tenth comes when somebody waits, the others whenever they like.
+                    does_wait.recv().unwrap();
+                    drop(held);
+                });
+                let mut acquire = pool().acquire(4 * KIB);
+                if round % 10 == 0 {
+                    assert!(poll_once(&mut acquire).await.is_none());
+                }
+                waits.send(()).unwrap();
+                drop(acquire.await.unwrap());
                 thread.join().unwrap();
             });
         }
         let metrics = runtime.metrics();
-        assert!(metrics.loops()[0].buffer_waits > 0, "no round had to wait");
+        assert!(metrics.loops()[0].buffer_waits >= 20, "a wait is missing");
     });
 }
 
