@@ -49,26 +49,39 @@ fn regression_tasks_go_on_after_their_driver_has_left_and_another_panicked() {
     within_deadline(|| {
         let runtime = Arc::new(current_thread());
         let (leave, first) = driver(&runtime);
+        let (inside, is_inside) = mpsc::channel();
+        let [now_panic, go_on] = [Gate::default(), Gate::default()];
         let panics = {
-            let runtime = Arc::clone(&runtime);
+            let (runtime, gate) = (Arc::clone(&runtime), now_panic.clone());
+            let inside = inside.clone();
             thread::spawn(move || {
                 runtime.block_on(async {
-                    time::sleep(Duration::from_millis(60)).await;
+                    inside.send(()).unwrap();
+                    gate.wait().await;
                     panic!("beside");
                 });
             })
         };
-        thread::sleep(Duration::from_millis(20));
         let waits = {
-            let runtime = Arc::clone(&runtime);
+            let (runtime, gate) = (Arc::clone(&runtime), go_on.clone());
             thread::spawn(move || {
-                let later = async { time::sleep(Duration::from_millis(100)).await };
+                let later = async move {
+                    inside.send(()).unwrap();
+                    gate.wait().await;
+                    time::sleep(Duration::from_millis(1)).await;
+                };
                 runtime.block_on(async move { task::spawn(later).await.unwrap() });
             })
         };
+        for _ in 0..2 {
+            is_inside.recv().unwrap();
+        }
+        now_panic.open();
         assert!(panics.join().is_err());
         leave.open();
         first.join().unwrap();
+        // Nobody is left to drive it but a thread of the runtime's own.
+        go_on.open();
         waits.join().unwrap();
     });
 }
@@ -78,16 +91,23 @@ fn regression_local_tasks_stay_when_the_driver_of_the_core_leaves() {
     within_deadline(|| {
         let runtime = Arc::new(current_thread());
         let (leave, first) = driver(&runtime);
+        let (inside, is_inside) = mpsc::channel();
+        let go_on = Gate::default();
         let beside = {
-            let runtime = Arc::clone(&runtime);
+            let (runtime, gate) = (Arc::clone(&runtime), go_on.clone());
             thread::spawn(move || {
-                let later = async { time::sleep(Duration::from_millis(100)).await };
+                let later = async move {
+                    inside.send(()).unwrap();
+                    gate.wait().await;
+                    time::sleep(Duration::from_millis(1)).await;
+                };
                 runtime.block_on(async move { task::spawn_local(later).await })
             })
         };
-        thread::sleep(Duration::from_millis(20));
+        is_inside.recv().unwrap();
         leave.open();
         first.join().unwrap();
+        go_on.open();
         beside.join().unwrap().unwrap();
     });
 }
@@ -98,15 +118,22 @@ fn regression_a_set_beside_hears_of_its_sources_after_the_driver_has_left() {
         let runtime = Arc::new(current_thread());
         let (leave, first) = driver(&runtime);
         let (address, addresses) = mpsc::channel();
+        let (waits, does_wait) = mpsc::channel();
         let beside = {
             let runtime = Arc::clone(&runtime);
             thread::spawn(move || {
-                let accepted = async move { spawn_accept(&address).await.unwrap() };
+                let accepted = async move {
+                    let accepted = spawn_accept(&address);
+                    // It waits by now.
+                    task::yield_now().await;
+                    waits.send(()).unwrap();
+                    accepted.await.unwrap();
+                };
                 LocalSet::new().block_on(&runtime, accepted);
             })
         };
         let address = addresses.recv().unwrap();
-        thread::sleep(Duration::from_millis(20));
+        does_wait.recv().unwrap();
         leave.open();
         first.join().unwrap();
         let _stream = StdStream::connect(address).unwrap();
