@@ -336,8 +336,9 @@ fn handler_has_ended_before_it_begins_elsewhere_also_from_within_select() {
                 let mut steps = steps;
                 while io.read_exact(&mut [0]).await.is_ok() {
                     steps += 1;
-                    // The one that is watched is half of the load, so it is the one to leave.
-                    thread::sleep(Duration::from_millis(if guard.is_some() { 3 } else { 1 }));
+                    // The one that is watched is half of the load, so it is the one to leave. Long
+                    // enough that it is so, too, where each of them takes some milliseconds more.
+                    thread::sleep(Duration::from_millis(if guard.is_some() { 15 } else { 5 }));
                     io.write_all(&steps.to_be_bytes()).await.unwrap();
                     // A checkpoint with a limit of time: it returns at once, or the handler ends.
                     let limit = Duration::from_secs(10);
