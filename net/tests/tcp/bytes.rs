@@ -13,7 +13,7 @@ use oneloop_runtime::io::Interest;
 use oneloop_runtime::task::{spawn, yield_now};
 use oneloop_runtime::time::{sleep, timeout};
 
-use crate::support::{pair, pattern, run, with_std_peer};
+use crate::support::{pair, pattern, run, spawn_until_it_waits, with_std_peer};
 
 #[test]
 fn echo_returns_what_was_sent() {
@@ -285,11 +285,11 @@ fn peek_leaves_the_bytes() {
 fn peek_waits_for_bytes() {
     run(async {
         let (near, mut far) = pair().await;
-        let peeker = spawn(async move {
+        let peeker = spawn_until_it_waits(async move {
             let mut buf = [0; 4];
             (near.peek(&mut buf).await.unwrap(), buf)
-        });
-        sleep(Duration::from_millis(20)).await;
+        })
+        .await;
         far.write_all(b"late").await.unwrap();
         assert_eq!(peeker.await.unwrap(), (4, *b"late"));
     });

@@ -11,7 +11,7 @@ use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::sleep;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::support::{pair, pattern, run, with_std_peer};
+use crate::support::{pair, pattern, run, spawn_until_it_waits, with_std_peer};
 
 #[test]
 fn reading_goes_on_after_shutdown() {
@@ -66,12 +66,12 @@ fn pending_output_arrives_before_the_end() {
 fn close_of_the_peer_ends_a_waiting_read() {
     run(async {
         let (mut near, far) = pair().await;
-        let reader = spawn(async move {
+        let reader = spawn_until_it_waits(async move {
             let end = near.read(&mut [0; 16]).await.unwrap();
             // The end is no event that is used up.
             (end, near.read(&mut [0; 16]).await.unwrap())
-        });
-        sleep(Duration::from_millis(20)).await;
+        })
+        .await;
         drop(far);
         assert_eq!(reader.await.unwrap(), (0, 0));
     });

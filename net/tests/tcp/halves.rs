@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_lite::future::zip;
 use oneloop_runtime::io::Interest;
 use oneloop_runtime::task::spawn;
-use oneloop_runtime::time::{sleep, timeout};
+use oneloop_runtime::time::timeout;
 
-use crate::support::{pair, pattern, run, with_std_peer};
+use crate::support::{pair, pattern, run, spawn_until_it_waits, with_std_peer};
 
 #[test]
 fn borrowed_halves_read_and_write_at_once() {
@@ -176,9 +176,9 @@ fn read_half_ends_though_the_write_half_waits() {
     run(async {
         let (near, far) = pair().await;
         let (mut read, mut write) = near.into_split();
-        let writer = spawn(async move { while write.write(&[0; 65536]).await.is_ok() {} });
-        let reader = spawn(async move { read.read(&mut [0; 8]).await });
-        sleep(Duration::from_millis(50)).await;
+        let writing = async move { while write.write(&[0; 65536]).await.is_ok() {} };
+        let writer = spawn_until_it_waits(writing).await;
+        let reader = spawn_until_it_waits(async move { read.read(&mut [0; 8]).await }).await;
         drop(far);
         // Unread bytes at the peer make its close a reset: one of the two may hear the error.
         let _ = reader.await.unwrap();

@@ -14,7 +14,9 @@ use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::{sleep, timeout};
 use rustix::event::PollFlags;
 
-use crate::support::{in_own_process, listener, open_descriptors, own_address, run, until_ready};
+use crate::support::{
+    in_own_process, listener, open_descriptors, own_address, run, spawn_until_it_waits, until_ready,
+};
 
 #[test]
 fn port_that_the_system_chose_is_told() {
@@ -183,13 +185,12 @@ fn acceptors_on_one_listener_are_all_woken() {
     run(async {
         let listener = Arc::new(listener().await);
         let address = listener.local_addr().unwrap();
-        let acceptors: Vec<_> = (0..20)
-            .map(|_| {
-                let listener = Arc::clone(&listener);
-                spawn(async move { listener.accept().await.unwrap().1 })
-            })
-            .collect();
-        sleep(Duration::from_millis(20)).await;
+        let mut acceptors = Vec::new();
+        for _ in 0..20 {
+            let listener = Arc::clone(&listener);
+            let accepting = async move { listener.accept().await.unwrap().1 };
+            acceptors.push(spawn_until_it_waits(accepting).await);
+        }
         let clients: Vec<_> = (0..20)
             .map(|_| net::TcpStream::connect(address).unwrap())
             .collect();
@@ -229,8 +230,8 @@ fn listener_dropped_while_accept_is_pending_frees_its_port() {
             run(async {
                 let listener = TcpListener::bind(own_address()).await.unwrap();
                 let address = listener.local_addr().unwrap();
-                let task = spawn(async move { listener.accept().await.map(drop) });
-                sleep(Duration::from_millis(20)).await;
+                let accepting = async move { listener.accept().await.map(drop) };
+                let task = spawn_until_it_waits(accepting).await;
                 task.abort();
                 assert!(task.await.unwrap_err().is_cancelled());
                 let error = TcpStream::connect(address).await.unwrap_err();

@@ -10,10 +10,12 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use oneloop_net::{TcpListener, TcpStream};
 use oneloop_runtime::task::spawn;
-use oneloop_runtime::time::{sleep, timeout};
+use oneloop_runtime::time::timeout;
 use rustix::event::PollFlags;
 
-use crate::support::{Watchdog, pair, run, run_on, two_loops, until_ready, with_std_peer};
+use crate::support::{
+    Watchdog, pair, run, run_on, spawn_until_it_waits, two_loops, until_ready, with_std_peer,
+};
 
 #[test]
 fn stream_moves_between_loops_in_mid_conversation() {
@@ -188,11 +190,11 @@ fn stream_outlives_its_runtime() {
     assert!(error.to_string().contains("shut down"), "{error}");
     // In another runtime it is watched by that one.
     run(async {
-        let reader = spawn(async move {
+        let reader = spawn_until_it_waits(async move {
             let mut buf = [0; 4];
             near.read(&mut buf).await.unwrap()
-        });
-        sleep(Duration::from_millis(10)).await;
+        })
+        .await;
         far.write_all(b"b").await.unwrap();
         assert_eq!(reader.await.unwrap(), 1);
     });

@@ -10,7 +10,7 @@ use oneloop_runtime::task::spawn;
 use oneloop_runtime::time::sleep;
 
 use crate::raw;
-use crate::support::{in_own_process, listener, pair, run, with_std_peer};
+use crate::support::{in_own_process, listener, pair, run, spawn_until_it_waits, with_std_peer};
 
 /// Closes a connection so that the other end is reset.
 fn reset(peer: net::TcpStream) {
@@ -24,12 +24,12 @@ fn reset(peer: net::TcpStream) {
 fn reset_ends_a_waiting_read() {
     run(async {
         let (mut stream, peer) = with_std_peer().await;
-        let reader = spawn(async move {
+        let reader = spawn_until_it_waits(async move {
             let error = stream.read(&mut [0; 16]).await.unwrap_err();
             // The error was the kernel's one report; afterwards the stream is at its end.
             (error.kind(), stream.read(&mut [0; 16]).await.unwrap())
-        });
-        sleep(Duration::from_millis(20)).await;
+        })
+        .await;
         reset(peer);
         assert_eq!(reader.await.unwrap(), (io::ErrorKind::ConnectionReset, 0));
     });
@@ -39,14 +39,14 @@ fn reset_ends_a_waiting_read() {
 fn reset_ends_a_waiting_write() {
     run(async {
         let (mut stream, peer) = with_std_peer().await;
-        let writer = spawn(async move {
+        let writer = spawn_until_it_waits(async move {
             loop {
                 if let Err(error) = stream.write(&[0; 65536]).await {
                     return error.kind();
                 }
             }
-        });
-        sleep(Duration::from_millis(50)).await;
+        })
+        .await;
         reset(peer);
         let kind = writer.await.unwrap();
         assert!(
@@ -64,9 +64,10 @@ fn reset_wakes_both_directions() {
     run(async {
         let (stream, peer) = with_std_peer().await;
         let (mut read, mut write) = stream.into_split();
-        let reader = spawn(async move { read.read(&mut [0; 16]).await.is_err() });
-        let writer = spawn(async move { while write.write(&[0; 65536]).await.is_ok() {} });
-        sleep(Duration::from_millis(50)).await;
+        let reading = async move { read.read(&mut [0; 16]).await.is_err() };
+        let reader = spawn_until_it_waits(reading).await;
+        let writing = async move { while write.write(&[0; 65536]).await.is_ok() {} };
+        let writer = spawn_until_it_waits(writing).await;
         reset(peer);
         // The kernel tells its error once: to one of them as an error, to the other as the end.
         reader.await.unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use oneloop_net::{TcpListener, TcpSocket, TcpStream};
 use oneloop_runtime::runtime::{Builder, Runtime};
-use oneloop_runtime::task::yield_now;
+use oneloop_runtime::task::{JoinHandle, spawn, yield_now};
 use oneloop_runtime::time::timeout;
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -105,6 +105,31 @@ pub(crate) async fn poll_and_drop<F: Future>(times: usize, future: F) -> Option<
         yield_now().await;
     }
     None
+}
+
+/// Spawns a task, and returns when it waits for the first time.
+pub(crate) async fn spawn_until_it_waits<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (waits, does_wait) = mpsc::channel();
+    let task = spawn(async move {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let polled = future.as_mut().poll(cx);
+            if polled.is_pending() {
+                // Nobody listens after the first time.
+                let _ = waits.send(());
+            }
+            polled
+        })
+        .await
+    });
+    while does_wait.try_recv().is_err() {
+        yield_now().await;
+    }
+    task
 }
 
 /// A connection with small buffers, whose other end is a blocking socket of the standard library.
