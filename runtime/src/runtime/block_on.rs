@@ -20,7 +20,6 @@ use super::{Handle, Shared};
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc, order_of_wakers};
 use crate::primitive::thread;
-use crate::task::coop;
 use crate::worker::{Local, Message, Remote, Role};
 
 /// Runs the future on a main loop of its own; inside `block_in_place` on the loop of this thread,
@@ -350,7 +349,6 @@ fn drive<F: Future>(local: &Local, after_root: AfterRoot, root: PinnedRoot<F>) -
         if local.take_root_woken() {
             shared_waker.0.begin_poll();
             let _polled = PolledTask::enter(None, &waker);
-            let _budget = coop::begin();
             if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
                 // The turn ends here.
                 local.wake_at_turn_end();

@@ -8,8 +8,9 @@
 //! that is being polled. A thread of the blocking pool has a handle and no loop.
 //!
 //! # Why it is so
-//! The loop and the task are plain pointers in locals without destructors, so that a wake-up on
-//! the home thread costs one load; the handle has a destructor and is asked for seldom.
+//! The loop, the task and its budget stand in one local without a destructor, so that a wake-up on
+//! the home thread costs one load, and a poll finds all of them at one address; the handle has a
+//! destructor and is asked for seldom.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -20,14 +21,12 @@ use std::task::Waker;
 use super::{Handle, Shared};
 use crate::primitive::sync::{Arc, MutexGuard};
 use crate::primitive::thread_local;
+use crate::task::coop::Budget;
 use crate::task::{Id, Meta};
 use crate::worker::Local;
 
 thread_local! {
-    static LOCAL: Cell<*const Local> = const { Cell::new(ptr::null()) };
-    static TASK: Cell<*const Meta> = const { Cell::new(ptr::null()) };
-    // The data pointer of the waker that the loop gave to the future being polled.
-    static TRUSTED_WAKER: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    static CURRENT: Current = const { Current::nothing() };
     // The runtime whose blocking pool this thread belongs to: only compared, never followed.
     static POOL_OF: Cell<*const Shared> = const { Cell::new(ptr::null()) };
     static RESULT_OF: Cell<Option<Id>> = const { Cell::new(None) };
@@ -35,10 +34,32 @@ thread_local! {
     static HANDLES: RefCell<Vec<Handle>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What every poll asks for: in one place, so that a poll looks it up once.
+struct Current {
+    local: Cell<*const Local>,
+    task: Cell<*const Meta>,
+    /// The data pointer of the waker that the loop gave to the future being polled.
+    trusted_waker: Cell<*const ()>,
+    budget: Cell<Budget>,
+}
+
+impl Current {
+    const fn nothing() -> Self {
+        Self {
+            local: Cell::new(ptr::null()),
+            task: Cell::new(ptr::null()),
+            trusted_waker: Cell::new(ptr::null()),
+            budget: Cell::new(Budget::UNLIMITED),
+        }
+    }
+}
+
 /// Calls `f` with the loop that runs on this thread, if there is one.
 #[inline]
 pub(crate) fn with_local<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
-    let local = LOCAL.try_with(Cell::get).unwrap_or(ptr::null());
+    let local = CURRENT
+        .try_with(|current| current.local.get())
+        .unwrap_or(ptr::null());
     // SAFETY: `RunningLoop` sets the pointer to a `Local` that it borrows, and takes it back when
     // it is dropped, on this thread; the loop outlives every call made while it runs.
     f(unsafe { local.as_ref() })
@@ -65,7 +86,7 @@ pub(crate) struct RunningLoop<'a> {
 
 impl<'a> RunningLoop<'a> {
     pub(crate) fn enter(local: &'a Local) -> Self {
-        let before = LOCAL.with(|cell| cell.replace(local));
+        let before = CURRENT.with(|current| current.local.replace(local));
         Self {
             before,
             local: PhantomData,
@@ -75,7 +96,7 @@ impl<'a> RunningLoop<'a> {
 
 impl Drop for RunningLoop<'_> {
     fn drop(&mut self) {
-        LOCAL.with(|cell| cell.set(self.before));
+        CURRENT.with(|current| current.local.set(self.before));
     }
 }
 
@@ -103,36 +124,61 @@ pub fn wake_at_turn_end(waker: &Waker) {
     });
 }
 
-/// The task that is polled on this thread, until dropped. Nested polls restore the outer one.
+/// The task that is polled on this thread, with a full budget, until dropped. Nested polls restore
+/// the outer one.
 pub(crate) struct PolledTask {
     task: *const Meta,
     waker: *const (),
+    budget: Budget,
 }
 
 impl PolledTask {
     #[inline]
     pub(crate) fn enter(task: Option<&Meta>, waker: &Waker) -> Self {
         let task = task.map_or(ptr::null(), ptr::from_ref);
-        Self {
-            task: TASK
-                .try_with(|cell| cell.replace(task))
-                .unwrap_or(ptr::null()),
-            waker: TRUSTED_WAKER
-                .try_with(|cell| cell.replace(waker.data()))
-                .unwrap_or(ptr::null()),
-        }
+        let replaced = CURRENT.try_with(|current| Self {
+            task: current.task.replace(task),
+            waker: current.trusted_waker.replace(waker.data()),
+            budget: current.budget.replace(Budget::FULL),
+        });
+        // An error means that the thread is ending: nobody asks any more. (A value that is made in
+        // vain would take the entry back in its drop.)
+        replaced.unwrap_or_else(|_| Self {
+            task: ptr::null(),
+            waker: ptr::null(),
+            budget: Budget::UNLIMITED,
+        })
     }
 }
 
 impl Drop for PolledTask {
     #[inline]
     fn drop(&mut self) {
-        // An error means that the thread is ending: nobody asks any more.
-        TASK.try_with(|cell| cell.set(self.task)).unwrap_or(());
-        TRUSTED_WAKER
-            .try_with(|cell| cell.set(self.waker))
-            .unwrap_or(());
+        let restored = CURRENT.try_with(|current| {
+            current.task.set(self.task);
+            current.trusted_waker.set(self.waker);
+            current.budget.set(self.budget);
+        });
+        // As above.
+        restored.unwrap_or(());
     }
+}
+
+/// What is left of the budget of the poll that goes on. A thread whose locals are gone polls
+/// without a limit.
+#[inline]
+pub(crate) fn budget() -> Budget {
+    CURRENT
+        .try_with(|current| current.budget.get())
+        .unwrap_or(Budget::UNLIMITED)
+}
+
+/// Sets the budget of the poll that goes on. The former one.
+#[inline]
+pub(crate) fn replace_budget(budget: Budget) -> Budget {
+    CURRENT
+        .try_with(|current| current.budget.replace(budget))
+        .unwrap_or(Budget::UNLIMITED)
 }
 
 /// The task whose result is dropped on this thread, until dropped.
@@ -182,7 +228,9 @@ impl Drop for DroppedResult {
 
 /// Calls `f` with the task that is being polled or dropped on this thread.
 pub(crate) fn with_task<R>(f: impl FnOnce(Option<&Meta>) -> R) -> R {
-    let task = TASK.try_with(Cell::get).unwrap_or(ptr::null());
+    let task = CURRENT
+        .try_with(|current| current.task.get())
+        .unwrap_or(ptr::null());
     // SAFETY: `PolledTask` sets the pointer to metadata that outlives the poll, and restores the
     // former value when the poll ends.
     f(unsafe { task.as_ref() })
@@ -192,7 +240,9 @@ pub(crate) fn with_task<R>(f: impl FnOnce(Option<&Meta>) -> R) -> R {
 /// to panic.
 #[inline]
 pub(crate) fn is_own_waker(waker: &Waker) -> bool {
-    let own = TRUSTED_WAKER.try_with(Cell::get).unwrap_or(ptr::null());
+    let own = CURRENT
+        .try_with(|current| current.trusted_waker.get())
+        .unwrap_or(ptr::null());
     !own.is_null() && ptr::eq(own, waker.data())
 }
 

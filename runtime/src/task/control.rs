@@ -52,6 +52,7 @@ impl Control {
     }
 
     /// Whether the next poll has to end the task. Home loop's thread.
+    #[inline]
     pub fn is_aborted(&self) -> bool {
         // ORDERING: Acquire, pairs with `request_abort`.
         self.is_aborted.load(Ordering::Acquire)

@@ -1,6 +1,6 @@
 //! The cooperative budget: a task that always finds work still lets others run.
 //!
-//! Place: `begin` by the loop around each poll; `poll_proceed` in every leaf future; runs on the
+//! Place: a poll begins with it in `PolledTask`; `poll_proceed` in every leaf future; runs on the
 //! thread that polls.
 //!
 //! Each poll of a task may complete 128 operations (as in tokio). Then every leaf future answers
@@ -15,61 +15,54 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::primitive::thread_local;
+use crate::context::{budget, replace_budget};
 
 /// Operations that one poll of a task may complete.
 pub const OPERATIONS_PER_POLL: u8 = 128;
 
-thread_local! {
-    // None: no limit (outside a task, or under `unconstrained`).
-    static BUDGET: Cell<Option<u8>> = const { Cell::new(None) };
+/// Operations that a poll may still complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget(u8);
+
+impl Budget {
+    /// Of a poll that begins.
+    pub(crate) const FULL: Self = Self(OPERATIONS_PER_POLL);
+    /// Outside a task, or under `unconstrained`.
+    pub(crate) const UNLIMITED: Self = Self(u8::MAX);
+    const USED_UP: Self = Self(0);
+
+    /// One operation less.
+    #[inline]
+    fn charged(self) -> Self {
+        match self {
+            Self::UNLIMITED | Self::USED_UP => self,
+            Self(left) => Self(left - 1),
+        }
+    }
 }
 
 /// Puts the budget of the enclosing poll back when dropped.
 #[derive(Debug)]
-pub(crate) struct Enclosing(Option<u8>);
+pub(crate) struct Enclosing(Budget);
 
 impl Drop for Enclosing {
     #[inline]
     fn drop(&mut self) {
-        set(self.0);
+        replace_budget(self.0);
     }
-}
-
-/// Begins a poll with a full budget.
-#[inline]
-pub(crate) fn begin() -> Enclosing {
-    replace(Some(OPERATIONS_PER_POLL))
 }
 
 /// Polls without a budget until dropped.
 #[inline]
 pub(crate) fn unlimited() -> Enclosing {
-    replace(None)
-}
-
-#[inline]
-fn replace(budget: Option<u8>) -> Enclosing {
-    // A thread whose locals are gone polls without a limit.
-    Enclosing(BUDGET.try_with(|cell| cell.replace(budget)).unwrap_or(None))
-}
-
-#[inline]
-fn set(budget: Option<u8>) {
-    // The error means that the thread is ending: nobody will ask for its budget.
-    BUDGET.try_with(|cell| cell.set(budget)).unwrap_or(());
-}
-
-#[inline]
-fn get() -> Option<u8> {
-    BUDGET.try_with(Cell::get).unwrap_or(None)
+    Enclosing(replace_budget(Budget::UNLIMITED))
 }
 
 /// Whether a leaf future on this thread may complete now. Outside a task it always may.
 #[must_use]
 #[inline]
 pub fn has_budget_remaining() -> bool {
-    get() != Some(0)
+    budget() != Budget::USED_UP
 }
 
 /// Takes one operation from the budget of the task that is being polled.
@@ -79,17 +72,14 @@ pub fn has_budget_remaining() -> bool {
 /// operation completes; dropped before, it gives the operation back.
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
-    match get() {
-        None => Poll::Ready(RestoreOnPending(Cell::new(None), PhantomData)),
-        Some(0) => {
-            crate::context::defer(cx.waker());
-            Poll::Pending
-        }
-        Some(left) => {
-            set(Some(left - 1));
-            Poll::Ready(RestoreOnPending(Cell::new(Some(left)), PhantomData))
-        }
+    let before = budget();
+    if before == Budget::USED_UP {
+        crate::context::defer(cx.waker());
+        return Poll::Pending;
     }
+    replace_budget(before.charged());
+    let restored = (before != Budget::UNLIMITED).then_some(before);
+    Poll::Ready(RestoreOnPending(Cell::new(restored), PhantomData))
 }
 
 /// As [`poll_proceed`] for an operation that is over within the poll: takes nothing yet, so that
@@ -106,16 +96,14 @@ pub(crate) fn poll_may_proceed(cx: &Context<'_>) -> Poll<()> {
 /// Takes one operation from the budget of the task that is being polled.
 #[inline]
 pub(crate) fn charge() {
-    if let Some(left) = get() {
-        set(Some(left.saturating_sub(1)));
-    }
+    replace_budget(budget().charged());
 }
 
 /// An operation taken from the budget, given back when dropped unless progress was made.
 #[derive(Debug)]
 #[must_use = "dropped at once, it gives the operation back"]
 pub struct RestoreOnPending(
-    Cell<Option<u8>>,
+    Cell<Option<Budget>>,
     // The budget is this thread's.
     PhantomData<*mut ()>,
 );
@@ -132,7 +120,7 @@ impl Drop for RestoreOnPending {
     #[inline]
     fn drop(&mut self) {
         if let Some(before) = self.0.get() {
-            set(Some(before));
+            replace_budget(before);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::{Home, Id, JoinError, Meta, NOT_LIVE, coop, local_set};
+use super::{Home, Id, JoinError, Meta, NOT_LIVE, local_set};
 use crate::contain::{contained, drop_contained};
 use crate::context::{self, PolledTask};
 
@@ -55,7 +55,6 @@ impl<F: Future> Future for Spawned<'_, F> {
         let mut this = self.project();
         let meta = *this.meta;
         let _polled = PolledTask::enter(Some(meta), cx.waker());
-        let _budget = coop::begin();
 
         let polled = if meta.must_end() {
             Poll::Ready(Err(JoinError::cancelled(meta.id)))
@@ -83,7 +82,7 @@ impl Meta {
     fn must_end(&self) -> bool {
         self.control.is_aborted()
             || context::with_local(|local| {
-                local.is_some_and(|local| self.is_at(local) && local.is_ending(self.is_local))
+                local.is_some_and(|local| local.is_ending(self.is_local) && self.is_at(local))
             })
     }
 
