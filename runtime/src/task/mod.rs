@@ -212,22 +212,25 @@ where
 
 /// Sends a task that was woken to its home.
 fn schedule(runnable: Runnable) {
+    context::with_local(|local| match local {
+        Some(local) if runnable.metadata().is_at(local) => local.push(runnable),
+        _ => schedule_elsewhere(runnable),
+    });
+}
+
+/// As `schedule`, for a task whose home is not the loop of this thread.
+#[cold]
+fn schedule_elsewhere(runnable: Runnable) {
     let home = match &runnable.metadata().home {
-        Home::Loop(home) => home,
+        // The clone keeps the doorbell alive: once the message is in, the home may finish the task
+        // and end before this thread has rung.
+        Home::Loop(home) => Arc::clone(home),
         Home::Set(set) => return schedule_in_set(&Arc::clone(set), runnable),
         Home::Blocking => unreachable!("a job of the blocking pool finishes in its first poll"),
     };
-    let here = context::with_local(|local| local.is_some_and(|local| local.is(home)));
-    if here {
-        context::with_local(|local| local.expect(STILL_HERE).push(runnable));
-    } else {
-        // The clone keeps the doorbell alive: once the message is in, the home may finish the task
-        // and end before this thread has rung.
-        let home = Arc::clone(home);
-        let refused = home.send(Message::Run(runnable));
-        // The inbox closes when no future of the loop exists any more, so nothing is woken then.
-        debug_assert!(refused.is_ok(), "a live task outlived its loop (I1)");
-    }
+    let refused = home.send(Message::Run(runnable));
+    // The inbox closes when no future of the loop exists any more, so nothing is woken then.
+    debug_assert!(refused.is_ok(), "a live task outlived its loop (I1)");
 }
 
 /// The clone that the caller holds keeps the set's waker alive: once the task is in the inbox, the
@@ -238,20 +241,20 @@ fn schedule_in_set(set: &Arc<SetRemote>, runnable: Runnable) {
     debug_assert!(refused.is_ok(), "a live task outlived its set (I1)");
 }
 
-const STILL_HERE: &str = "the loop of this thread was there a line above";
-
 /// Hands a new task to its home, a loop. One that has ended refuses it: then it is ended here,
 /// before its first poll, where its future still is `Send`.
 pub(crate) fn send_home(new: NewTask) {
-    let meta = new.runnable.metadata();
-    if context::with_local(|local| local.is_some_and(|local| meta.is_at(local))) {
-        context::with_local(|local| local.expect(STILL_HERE).adopt(new));
-        return;
-    }
-    let Home::Loop(home) = &meta.home else {
+    context::with_local(|local| match local {
+        Some(local) if new.runnable.metadata().is_at(local) => local.adopt(new),
+        _ => send_elsewhere(new),
+    });
+}
+
+fn send_elsewhere(new: NewTask) {
+    let Home::Loop(home) = &new.runnable.metadata().home else {
         unreachable!("tasks of other homes are not sent")
     };
-    // The clone keeps the doorbell alive: see `schedule`.
+    // The clone keeps the doorbell alive: see `schedule_elsewhere`.
     let home = Arc::clone(home);
     if let Err(Message::Run(refused)) = home.send(Message::Run(new.into_runnable())) {
         refused.metadata().control.request_abort();

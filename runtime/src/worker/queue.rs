@@ -29,15 +29,15 @@ impl RunQueue {
     pub(crate) fn push(&self, runnable: Runnable) {
         match runnable.metadata().class() {
             Class::Normal => self.normal.borrow_mut().push_back(runnable),
-            Class::Latency => {
-                self.rare.set(self.rare.get() + 1);
-                self.latency.borrow_mut().push_back(runnable);
-            }
-            Class::Background => {
-                self.rare.set(self.rare.get() + 1);
-                self.background.borrow_mut().push_back(runnable);
-            }
+            Class::Latency => self.push_rare(&self.latency, runnable),
+            Class::Background => self.push_rare(&self.background, runnable),
         }
+    }
+
+    #[cold]
+    fn push_rare(&self, queue: &RefCell<VecDeque<Runnable>>, runnable: Runnable) {
+        self.rare.set(self.rare.get() + 1);
+        queue.borrow_mut().push_back(runnable);
     }
 
     #[inline]
@@ -52,6 +52,7 @@ impl RunQueue {
         self.rare.get() == 0 && self.normal.borrow().is_empty()
     }
 
+    #[cold]
     fn pop_by_class(&self) -> Option<Runnable> {
         let background_is_due = self.foreground_run.get() >= NORMAL_RUN_MAX;
         if background_is_due && let Some(runnable) = self.pop_background() {
@@ -83,12 +84,20 @@ impl RunQueue {
 
     #[inline]
     fn pop_normal(&self) -> Option<Runnable> {
-        let mut normal = self.normal.borrow_mut();
-        let next = normal.pop_front();
-        if next.is_none() && normal.capacity() > KEPT_TASKS_MAX {
-            *normal = VecDeque::new();
+        let next = self.normal.borrow_mut().pop_front();
+        if next.is_none() {
+            self.trim();
         }
         next
+    }
+
+    /// Gives the memory of a long queue back, once it is empty.
+    #[cold]
+    fn trim(&self) {
+        let mut normal = self.normal.borrow_mut();
+        if normal.capacity() > KEPT_TASKS_MAX {
+            *normal = VecDeque::new();
+        }
     }
 
     /// From the queue of one of the two rare classes: once it is empty, nobody looks there again.
