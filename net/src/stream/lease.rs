@@ -253,16 +253,25 @@ macro_rules! leases {
             /// A block for the next read. None at the cap.
             #[inline]
             fn block(&self) -> io::Result<Option<Lease>> {
-                let pool = BufferPool::current();
-                let mut outcome = pool.try_acquire(self.lease_size.bytes());
-                if outcome.as_ref().is_err_and(|error| error.is_too_large()) {
-                    outcome = pool.try_acquire(self.lease_bytes());
-                }
-                match outcome {
+                match BufferPool::current().try_acquire(self.lease_size.bytes()) {
                     Ok(lease) => Ok(Some(lease)),
-                    Err(error) if error.is_full() => Ok(None),
-                    Err(error) => Err(error.into()),
+                    Err(error) => self.block_after(error),
                 }
+            }
+
+            /// As `block`, after the pool has refused one.
+            #[cold]
+            fn block_after(&self, mut error: AcquireError) -> io::Result<Option<Lease>> {
+                if error.is_too_large() {
+                    match BufferPool::current().try_acquire(self.lease_bytes()) {
+                        Ok(lease) => return Ok(Some(lease)),
+                        Err(next) => error = next,
+                    }
+                }
+                if error.is_full() {
+                    return Ok(None);
+                }
+                Err(error.into())
             }
 
             #[cold]

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 
-use oneloop_runtime::buf::{Acquire, BufferPool, Lease};
+use oneloop_runtime::buf::{Acquire, AcquireError, BufferPool, Lease};
 
 use super::stream::TcpStream;
 

@@ -104,7 +104,8 @@ impl Class {
         if bytes > BLOCK_BYTES_MAX {
             return None;
         }
-        let order = bytes.max(BLOCK_BYTES_MIN).next_power_of_two().ilog2() - ORDER_MIN;
+        // The logarithm, rounded up.
+        let order = (bytes.max(BLOCK_BYTES_MIN) - 1).ilog2() + 1 - ORDER_MIN;
         // At most `CLASSES`, which fits.
         Some(Self(order as u8))
     }

@@ -150,12 +150,11 @@ impl Lease {
     ///
     /// If fewer are filled.
     #[track_caller]
+    #[inline]
     pub fn advance(&mut self, count: usize) {
-        assert!(
-            count <= self.len(),
-            "cannot advance by {count} bytes: {} are filled",
-            self.len
-        );
+        if count > self.len() {
+            too_few_are_filled(count, self.len());
+        }
         self.move_start(count);
     }
 
@@ -220,6 +219,22 @@ impl Lease {
         }
     }
 
+    /// Gives its part in the block up. Apart from the drop, so that one of no block is a comparison
+    /// wherever it stands.
+    #[inline(never)]
+    fn leave(&mut self) {
+        let Some(block) = self.block.take() else {
+            return;
+        };
+        // SAFETY: the block stays until its last lease has left.
+        if unsafe { block.as_ref() }.owners.leave() {
+            // SAFETY: it came from `Box::leak` in `of`, and this was the last lease (I: a node is in
+            // one hand).
+            pool::give_back(unsafe { Box::from_raw(block.as_ptr()) });
+        }
+    }
+
+    #[inline]
     fn move_start(&mut self, count: usize) {
         // SAFETY: the callers have checked that the range goes on for so long.
         self.start = unsafe { self.start.add(count) };
@@ -228,15 +243,18 @@ impl Lease {
     }
 }
 
+/// Apart from the check, which may be inlined.
+#[cold]
+#[track_caller]
+fn too_few_are_filled(count: usize, filled: usize) -> ! {
+    panic!("cannot advance by {count} bytes: {filled} are filled");
+}
+
 impl Drop for Lease {
     #[inline]
     fn drop(&mut self) {
-        let Some(block) = self.block else { return };
-        // SAFETY: the block stays until its last lease has left.
-        if unsafe { block.as_ref() }.owners.leave() {
-            // SAFETY: it came from `Box::leak` in `of`, and this was the last lease (I: a node is in
-            // one hand).
-            pool::give_back(unsafe { Box::from_raw(block.as_ptr()) });
+        if self.block.is_some() {
+            self.leave();
         }
     }
 }

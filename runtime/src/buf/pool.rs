@@ -10,8 +10,9 @@
 //! the home is marked as wanted before the loop goes on (`serve`), so that a block that comes from
 //! another thread is told of.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
+use std::fmt;
 
 use super::acquire::Waiter;
 use super::arena::Arenas;
@@ -98,13 +99,10 @@ impl BufferPool {
         let Some(class) = Class::for_bytes(bytes) else {
             return Err(AcquireError::too_large(bytes, usize::MAX));
         };
-        context::with_local(|local| match local {
-            Some(local) => local
-                .pool
-                .take(class)
-                .map_err(|it| it.explain(bytes, &local.pool)),
-            None => without_loop(class, bytes),
-        })
+        match context::with_local(|local| local?.pool.take_last(class)) {
+            Some(lease) => Ok(lease),
+            None => acquire_by_books(class, bytes),
+        }
     }
 
     /// The largest lease that this loop gives out, in bytes: 1 MiB, or less if its cap is lower.
@@ -118,7 +116,7 @@ impl BufferPool {
     /// lent out until the loop's next turn. 0 on a thread without a loop.
     #[must_use]
     pub fn bytes_out(self) -> usize {
-        context::with_local(|local| local.map_or(0, |local| local.pool.state.borrow().bytes_out))
+        context::with_local(|local| local.map_or(0, |local| local.pool.books().bytes_out))
     }
 
     /// The loop whose pool this is. None on a thread without a loop.
@@ -126,6 +124,18 @@ impl BufferPool {
     pub fn loop_id(self) -> Option<LoopId> {
         context::with_local(|local| local.map(|local| local.id()))
     }
+}
+
+/// A block of this thread's pool that is not simply the last, or of no pool.
+#[inline(never)]
+fn acquire_by_books(class: Class, bytes: usize) -> Result<Lease, AcquireError> {
+    context::with_local(|local| match local {
+        Some(local) => local
+            .pool
+            .take(class)
+            .map_err(|it| it.explain(bytes, &local.pool)),
+        None => without_loop(class, bytes),
+    })
 }
 
 /// Plain memory, for a thread without a loop.
@@ -200,10 +210,13 @@ impl Refusal {
 }
 
 /// A loop's blocks.
-#[derive(Debug)]
 pub(crate) struct Pool {
     home: Arc<PoolHome>,
     limits: Limits,
+    /// The block that came back last, not yet in the books, where it is still lent out. Empty while
+    /// somebody waits, or the pool is closed, and where the books have no room for it.
+    last: Cell<Option<Box<BlockNode>>>,
+    /// The books. To be reached through [`books`](Self::books), if not only to look who waits.
     state: RefCell<State>,
 }
 
@@ -226,8 +239,18 @@ impl Pool {
                 owner: Mutex::new(Some(owner)),
             }),
             limits,
+            last: Cell::new(None),
             state: RefCell::new(State::new(&limits)),
         }
+    }
+
+    /// The books, with all blocks in them.
+    fn books(&self) -> RefMut<'_, State> {
+        let mut state = self.state.borrow_mut();
+        if let Some(block) = self.last.take() {
+            state.settle(block, &self.limits);
+        }
+        state
     }
 
     pub(super) fn home(&self) -> &Arc<PoolHome> {
@@ -235,7 +258,7 @@ impl Pool {
     }
 
     pub(crate) fn gauges(&self) -> Gauges {
-        let state = self.state.borrow();
+        let state = self.books();
         Gauges {
             bytes_out: state.bytes_out,
             bytes_free: state.bytes_free,
@@ -246,10 +269,21 @@ impl Pool {
         }
     }
 
-    /// A block, unless somebody waits for one.
+    /// The block that came back last, if it is of this class.
     #[inline]
-    pub(super) fn take(&self, class: Class) -> Result<Lease, Refusal> {
-        let mut state = self.state.borrow_mut();
+    fn take_last(&self, class: Class) -> Option<Lease> {
+        match self.last.take() {
+            Some(block) if block.class == class => Some(Lease::of(block)),
+            last => {
+                self.last.set(last);
+                None
+            }
+        }
+    }
+
+    /// A block, unless somebody waits for one.
+    fn take(&self, class: Class) -> Result<Lease, Refusal> {
+        let mut state = self.books();
         if state.waiters.is_empty()
             && let Some(block) = state.pop(class)
         {
@@ -275,7 +309,17 @@ impl Pool {
     /// A block that was lent out.
     #[inline]
     fn put(&self, block: Box<BlockNode>) {
-        let mut state = self.state.borrow_mut();
+        let last = self.last.take();
+        if last.is_none() && self.state.borrow().has_room_for(block.class, &self.limits) {
+            return self.last.set(Some(block));
+        }
+        self.last.set(last);
+        self.put_by_books(block);
+    }
+
+    #[inline(never)]
+    fn put_by_books(&self, block: Box<BlockNode>) {
+        let mut state = self.books();
         state.settle(block, &self.limits);
         let is_awaited = !state.waiters.is_empty();
         drop(state);
@@ -286,7 +330,7 @@ impl Pool {
 
     /// Puts somebody at the end of the queue. He may be served before this returns.
     pub(super) fn enqueue(&self, waiter: Arc<Waiter>) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.books();
         state.waits += 1;
         if state.waiters.len() >= state.purge_at {
             state.waiters.retain(|waiter| !waiter.is_cancelled());
@@ -337,7 +381,7 @@ impl Pool {
 
     /// Takes what came home, and serves those who wait.
     pub(crate) fn look_home(&self) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.books();
         if state.waiters.is_empty() {
             let arrivals = self.home.arrivals.take();
             state.settle_all(arrivals, &self.limits);
@@ -348,7 +392,7 @@ impl Pool {
 
     /// The loop is not driven for a while: who waits asks again elsewhere, and free memory goes.
     pub(crate) fn put_aside(&self) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.books();
         let waiters = std::mem::take(&mut state.waiters);
         state.trim_to(0, None);
         drop(state);
@@ -359,7 +403,7 @@ impl Pool {
 
     /// The loop ends: what comes home later is freed where it is dropped.
     pub(crate) fn close(&self) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.books();
         if !state.is_open {
             return;
         }
@@ -371,6 +415,14 @@ impl Pool {
         drop(owner);
         self.put_aside();
         self.state.borrow_mut().arenas.forget_all();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -440,6 +492,14 @@ impl State {
         self.bytes_out += class.bytes();
         self.blocks_out += 1;
         Ok(block)
+    }
+
+    /// Whether a block that comes back would simply be kept.
+    #[inline]
+    fn has_room_for(&self, class: Class, limits: &Limits) -> bool {
+        self.is_open
+            && self.waiters.is_empty()
+            && self.bytes_free + class.bytes() <= limits.free_bytes_max
     }
 
     /// A block that was lent out is free. If there are too many, colder ones of other sizes go.
