@@ -230,7 +230,8 @@ impl<P: Protocol> Load<P> {
             retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(events), Some(timeout)))
         };
         if self.idle == Idle::Sleeps {
-            return match look(&PATIENCE)? {
+            let patience = Timespec::try_from(PATIENCE).expect("it is some seconds");
+            return match look(&patience)? {
                 0 => Err(io::ErrorKind::TimedOut.into()),
                 _ => Ok(()),
             };
@@ -240,7 +241,7 @@ impl<P: Protocol> Load<P> {
         }
         let begun = Instant::now();
         while look(&NOW)? == 0 {
-            if begun.elapsed() > PATIENCE.try_into().expect("it is positive") {
+            if begun.elapsed() > PATIENCE {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             // What the kernel writes for an event is not fetched from its core all the time.
@@ -365,10 +366,7 @@ const NOW: Timespec = Timespec {
 /// About a microsecond.
 const PAUSES: usize = 64;
 /// How long the whole load may wait for an answer.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 10,
-    tv_nsec: 0,
-};
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
