@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -381,40 +380,5 @@ fn regression_waits_given_up_on_a_thread_without_a_loop_leave_nothing() {
         while Arc::strong_count(&counted) > 1 {
             thread::yield_now();
         }
-    });
-}
-
-#[test]
-fn a_reader_is_woken_while_it_waits_and_not_beside() {
-    #[derive(Default)]
-    struct Counted(AtomicUsize);
-    impl Wake for Counted {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    within_deadline(|| {
-        one_loop().block_on(async {
-            let (ours, mut theirs) = pair();
-            let counted = Arc::new(Counted::default());
-            let waker = Waker::from(Arc::clone(&counted));
-            let read_byte = || {
-                let mut cx = Context::from_waker(&waker);
-                ours.poll_io(&mut cx, Direction::Read, |mut stream| stream.read(&mut [0]))
-            };
-            let wakes = || counted.0.load(Ordering::Relaxed);
-            for round in 1..=3 {
-                assert!(read_byte().is_pending());
-                for _ in 0..2 {
-                    theirs.write_all(b"x").unwrap();
-                    task::yield_now().await;
-                    assert_eq!(wakes(), round, "the second event finds nobody who waits");
-                }
-                assert!(read_byte().is_ready() && read_byte().is_ready());
-            }
-            drop(ours);
-            drop(waker);
-            assert_eq!(Arc::strong_count(&counted), 1, "nothing of it is left");
-        });
     });
 }

@@ -42,7 +42,7 @@ pub use slots::Direction;
 pub(crate) use slots::{ForeignWaiter, Key, WaiterNumber};
 pub use source::{ReadyEvent, Source};
 
-use crate::contain::{contained, drop_contained, wake_contained};
+use crate::contain::wake_contained;
 use crate::primitive::sync::Arc;
 use crate::sys::{self, DOORBELL_KEY};
 use crate::worker::Local;
@@ -119,9 +119,7 @@ impl Reactor {
                 continue;
             };
             if let Some(waker) = due.reader {
-                contained(|| waker.wake_by_ref());
-                // Given back: the wake-up has taken its place, or its slot.
-                drop_contained(self.slots.put_back(key, waker));
+                wake_contained(waker);
             }
             if due.has_others {
                 self.slots.take_others(key, bits).wake();

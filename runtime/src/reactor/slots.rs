@@ -4,15 +4,8 @@
 //!
 //! # Invariants
 //! I2. Plain memory: wakers are stored, taken and dropped by this thread alone. I5. A waker is
-//! woken or dropped by the caller, after the borrow of the table has ended: so the reader's is taken
-//! out for its wake-up and put back. I7. A key carries the generation of its slot, so that a late
-//! event or message never reaches another descriptor.
-//!
-//! # Why it is so
-//! The reader's waker stays in its slot after the wake-up, and is not woken again before it waits
-//! again. A clone and a drop for each message would be three locked instructions on the task's
-//! header; this keeps one reference to a task that no longer reads, until another one does or the
-//! source goes.
+//! woken or dropped by the caller, after the borrow of the table has ended. I7. A key carries the
+//! generation of its slot, so that a late event or message never reaches another descriptor.
 
 use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
@@ -20,7 +13,7 @@ use std::task::Waker;
 
 use super::descriptor::Descriptor;
 use super::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
-use crate::contain::{drop_contained, wake_contained};
+use crate::contain::wake_contained;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::sync::Arc;
 use crate::worker::Table;
@@ -76,7 +69,6 @@ impl ForeignWaiter {
 }
 
 const FOREIGN: WaiterNumber = 1 << 63;
-const SLOT_IS_THERE: &str = "a slot stays while a source has its index";
 
 /// A direction of a descriptor: input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +97,8 @@ impl Direction {
 struct Slot {
     descriptor: Arc<Descriptor>,
     generation: u32,
-    // Of the poll-style functions: the last one that polled for input. It stays when it has been
-    // woken.
+    // Of the poll-style functions: the last one that polled for input.
     reader: Option<Waker>,
-    reader_waits: bool,
     // Made at the first need and kept with the slot: an idle connection waits for input alone.
     others: Option<Box<Others>>,
 }
@@ -132,7 +122,7 @@ struct Waiter {
 /// What one event leaves to do, once no borrow is held.
 #[derive(Debug)]
 pub(crate) struct Due {
-    /// Who waits for input: to be woken, and then to be [put back](Slots::put_back).
+    /// Who waits for input: to be woken.
     pub(crate) reader: Option<Waker>,
     /// Others wait, maybe for this: see [`Slots::take_others`].
     pub(crate) has_others: bool,
@@ -145,8 +135,6 @@ pub(crate) struct Due {
 pub(crate) struct ToWake {
     wakers: [Option<Waker>; 2],
     waiters: Vec<Waker>,
-    // Of one that waits no more: to be dropped.
-    former: Option<Waker>,
 }
 
 impl ToWake {
@@ -154,7 +142,6 @@ impl ToWake {
         for waker in self.wakers.into_iter().flatten().chain(self.waiters) {
             wake_contained(waker);
         }
-        drop_contained(self.former);
     }
 }
 
@@ -186,7 +173,6 @@ impl Slots {
             descriptor,
             generation,
             reader: None,
-            reader_waits: false,
             others: None,
         };
         Key::new(generation, self.slots.borrow_mut().insert(slot))
@@ -210,27 +196,11 @@ impl Slots {
         }
         slot.descriptor.readiness.set(bits);
         let is_input = bits & (Direction::Read.mask() | PRIORITY) != 0;
-        let is_due = is_input && slot.reader_waits;
         Some(Due {
-            reader: if is_due { slot.take_reader() } else { None },
+            reader: if is_input { slot.reader.take() } else { None },
             has_others: slot.others.is_some(),
             moved_away: !slot.is_home(loop_id),
         })
-    }
-
-    /// Keeps the waker of an event's reader, who has been woken, for when it waits again. Gives it
-    /// back if the slot has gone, or has another reader already.
-    #[inline]
-    pub(crate) fn put_back(&self, key: Key, reader: Waker) -> Option<Waker> {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get_mut(key.index() as usize);
-        match slot.filter(|slot| slot.generation == key.generation()) {
-            Some(slot) if slot.reader.is_none() => {
-                slot.reader = Some(reader);
-                None
-            }
-            _ => Some(reader),
-        }
     }
 
     /// Takes out who else waits for an event with these bits. Nothing for a stale key.
@@ -257,7 +227,7 @@ impl Slots {
         slots.get(key.index() as usize).is_some_and(|slot| {
             slot.generation == key.generation()
                 && !slot.is_home(loop_id)
-                && !slot.reader_waits
+                && slot.reader.is_none()
                 && slot.others.as_ref().is_none_or(|others| others.is_empty())
         })
     }
@@ -286,26 +256,19 @@ impl Slots {
     }
 
     /// Makes `waker` the one waiter of a direction. The slot is known to be there.
-    #[inline]
     pub(crate) fn set_waker(&self, index: u32, direction: Direction, waker: &Waker) {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get_mut(index as usize).expect(SLOT_IS_THERE);
-        let is_set = slot.wait_again(direction, waker);
-        drop(slots);
+        let index = index as usize;
+        let is_set = self.slots.borrow()[index]
+            .waker(direction)
+            .is_some_and(|current| current.will_wake(waker));
         if !is_set {
-            self.set_new_waker(index, direction, waker);
+            let waker = waker.clone();
+            let mut slots = self.slots.borrow_mut();
+            let slot = slots.get_mut(index).expect("looked at a line above");
+            let replaced = slot.replace_waker(direction, waker);
+            drop(slots);
+            drop(replaced);
         }
-    }
-
-    /// As `set_waker`, for a waker that is not there yet.
-    #[cold]
-    fn set_new_waker(&self, index: u32, direction: Direction, waker: &Waker) {
-        let waker = waker.clone();
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get_mut(index as usize).expect(SLOT_IS_THERE);
-        let replaced = slot.replace_waker(direction, waker);
-        drop(slots);
-        drop(replaced);
     }
 
     /// Adds one of many waiters, or renews it if it still stands there, and says under which
@@ -371,31 +334,16 @@ impl Slot {
         homes.slot_at(0, loop_id).is_some() || homes.slot_at(1, loop_id).is_some()
     }
 
-    /// Who waits for input, as one who waits no more.
-    #[inline]
-    fn take_reader(&mut self) -> Option<Waker> {
-        self.reader_waits = false;
-        self.reader.take()
-    }
-
-    /// Waits in a direction with the waker that stands there. False if it is another one.
-    #[inline]
-    fn wait_again(&mut self, direction: Direction, waker: &Waker) -> bool {
-        let standing = match direction {
+    fn waker(&self, direction: Direction) -> Option<&Waker> {
+        match direction {
             Direction::Read => self.reader.as_ref(),
-            Direction::Write => self.others.as_ref().and_then(|it| it.writer.as_ref()),
-        };
-        let is_same = standing.is_some_and(|standing| standing.will_wake(waker));
-        self.reader_waits |= is_same && direction == Direction::Read;
-        is_same
+            Direction::Write => self.others.as_ref()?.writer.as_ref(),
+        }
     }
 
     fn replace_waker(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
         match direction {
-            Direction::Read => {
-                self.reader_waits = true;
-                self.reader.replace(waker)
-            }
+            Direction::Read => self.reader.replace(waker),
             Direction::Write => self.others.get_or_insert_default().writer.replace(waker),
         }
     }
@@ -404,14 +352,9 @@ impl Slot {
     fn into_parts(self) -> (Arc<Descriptor>, ToWake) {
         let others = self.others.map(|others| *others).unwrap_or_default();
         let waiters = others.waiters.into_iter().map(|waiter| waiter.waker);
-        let (reader, former) = match self.reader_waits {
-            true => (self.reader, None),
-            false => (None, self.reader),
-        };
         let to_wake = ToWake {
-            wakers: [reader, others.writer],
+            wakers: [self.reader, others.writer],
             waiters: waiters.collect(),
-            former,
         };
         (self.descriptor, to_wake)
     }

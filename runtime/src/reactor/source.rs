@@ -403,58 +403,43 @@ impl<T: AsFd> Source<T> {
         ready!(coop::poll_may_proceed(cx));
         let readiness = &self.descriptor.readiness;
         context::with_local(|local| {
-            // Where nobody listens yet, it is tried even if nothing was heard of.
-            let slot = self.slot_at(local, direction);
-            if let (Some(local), Some(index)) = (local, slot)
-                && !readiness.load().is_ready(direction.mask())
-            {
-                local.reactor.set_waker(index, direction, cx.waker());
-                if !readiness.load().is_ready(direction.mask()) {
+            let mut is_home = self.slot_at(local, direction).is_some();
+            let mut blocked_at = None;
+            loop {
+                let seen = readiness.load();
+                if !is_home || seen.is_ready(direction.mask()) {
+                    match op(self.get_ref()) {
+                        Ok(result) => {
+                            // Urgent data ends a read early and says nothing about the rest.
+                            if !seen.is_ready(PRIORITY) && drained(&result) {
+                                readiness.clear(seen, clearable(direction));
+                            }
+                            coop::charge();
+                            return Poll::Ready(Ok(result));
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            readiness.clear(seen, clearable(direction));
+                            blocked_at = Some(seen);
+                        }
+                        Err(error) => {
+                            coop::charge();
+                            return Poll::Ready(Err(error));
+                        }
+                    }
+                }
+                // Looked up again: `op` may have turned this loop, and a slot is only a place.
+                self.wait_in(local, self.slot_at(local, direction), cx, direction)?;
+                is_home = true;
+                // Bits that stay set say nothing new after the operation that has just blocked.
+                let now = readiness.load();
+                if !now.is_ready(direction.mask())
+                    || blocked_at.is_some_and(|seen: Seen| seen.is_same_moment(now))
+                {
                     return Poll::Pending;
                 }
             }
-            loop {
-                let seen = readiness.load();
-                match op(self.get_ref()) {
-                    Ok(result) => {
-                        // Urgent data ends a read early and says nothing about the rest.
-                        if !seen.is_ready(PRIORITY) && drained(&result) {
-                            readiness.clear(seen, clearable(direction));
-                        }
-                        coop::charge();
-                        return Poll::Ready(Ok(result));
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        readiness.clear(seen, clearable(direction));
-                        if self.waits_after(seen, local, cx, direction)? {
-                            return Poll::Pending;
-                        }
-                    }
-                    Err(error) => {
-                        coop::charge();
-                        return Poll::Ready(Err(error));
-                    }
-                }
-            }
         })
-    }
-
-    /// Makes the polling task the waiter of a direction, in which an operation has just blocked.
-    /// False if an event has come since it was tried.
-    #[cold]
-    fn waits_after(
-        &self,
-        blocked_at: Seen,
-        local: Option<&Local>,
-        cx: &Context<'_>,
-        direction: Direction,
-    ) -> io::Result<bool> {
-        // Looked up again: the operation may have turned this loop, and a slot is only a place.
-        self.wait_in(local, self.slot_at(local, direction), cx, direction)?;
-        // Bits that stay set say nothing new.
-        let now = self.descriptor.readiness.load();
-        Ok(blocked_at.is_same_moment(now) || !now.is_ready(direction.mask()))
     }
 
     /// The slot of a direction at the loop of this thread, if that is its home.
