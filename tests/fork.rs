@@ -50,10 +50,16 @@ fn check(runtime: impl Kind) {
         assert_is_told(|| drop(handle.spawn_blocking(|| ())));
         // Waits for no thread, and drops no task: its source would go from the parent's poller.
         drop(copy);
-        drop(handle);
+        let entered = handle.enter();
+        assert_is_told(|| drop(task::spawn(async {})));
+        drop(entered);
         let own = Builder::new_multi_thread().worker_threads(1).build();
         let own = own.unwrap();
         own.block_on(own.spawn(async {})).unwrap();
+        own.block_on(async {
+            assert_is_told(|| drop(handle.spawn(async {})));
+            assert_is_told(|| drop(handle.spawn_blocking(|| ())));
+        });
     });
     let runtime = in_child(runtime, Kind::shut_down);
     exchange_with_both(&runtime);

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use oneloop::buf::{Acquire, AcquireError, BufferPool, Lease};
@@ -437,5 +437,29 @@ fn shutdown_ends_those_who_wait() {
         });
         drop(runtime);
         drop(held);
+    });
+}
+
+/// Gives a lease back when it is woken.
+struct GivesBack(Mutex<Option<Lease>>);
+
+impl Wake for GivesBack {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().unwrap().take());
+    }
+}
+
+#[test]
+fn a_block_that_a_waker_gives_back_is_found() {
+    capped(8 * KIB).block_on(async {
+        let from_elsewhere = take(4 * KIB);
+        let waker = Waker::from(Arc::new(GivesBack(Mutex::new(Some(take(4 * KIB))))));
+        let mut waiting = pool().acquire(4 * KIB);
+        let polled = Pin::new(&mut waiting).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        // Its loop is told by a message, which this turn has not seen: the next who asks looks
+        // himself, and wakes who waits.
+        thread::spawn(move || drop(from_elsewhere)).join().unwrap();
+        drop(take(4 * KIB));
     });
 }

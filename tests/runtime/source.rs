@@ -382,3 +382,38 @@ fn regression_waits_given_up_on_a_thread_without_a_loop_leave_nothing() {
         }
     });
 }
+
+struct PanicsAtItsEnd;
+
+impl Wake for PanicsAtItsEnd {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for PanicsAtItsEnd {
+    fn drop(&mut self) {
+        panic!("at the end of a waker");
+    }
+}
+
+#[test]
+fn regression_a_waker_whose_end_panics_does_not_end_the_loop() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let (source, _peer) = {
+            let _entered = runtime.enter();
+            pair()
+        };
+        let waker = Waker::from(Arc::new(PanicsAtItsEnd));
+        let poll = |waker: &Waker| {
+            let mut cx = Context::from_waker(waker);
+            source.poll_io(&mut cx, Direction::Read, |mut io| io.read(&mut [0]))
+        };
+        let a_turn_later = || runtime.block_on(runtime.spawn(async {})).unwrap();
+        // This thread has no loop: the runtime's keeps a clone, and then has the last of it.
+        assert!(poll(&waker).is_pending());
+        a_turn_later();
+        drop(waker);
+        assert!(poll(Waker::noop()).is_pending());
+        a_turn_later();
+    });
+}

@@ -299,7 +299,7 @@ impl Pool {
             return Err(Refusal::TooLarge);
         }
         self.look_home();
-        let mut state = self.state.borrow_mut();
+        let mut state = self.books();
         if !state.waiters.is_empty() {
             return Err(Refusal::Full);
         }

@@ -13,7 +13,7 @@ use std::task::Waker;
 
 use super::descriptor::Descriptor;
 use super::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
-use crate::contain::wake_contained;
+use crate::contain::{drop_contained, wake_contained};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::sync::Arc;
 use crate::worker::Table;
@@ -267,7 +267,7 @@ impl Slots {
             let slot = slots.get_mut(index).expect("looked at a line above");
             let replaced = slot.replace_waker(direction, waker);
             drop(slots);
-            drop(replaced);
+            drop_contained(replaced);
         }
     }
 
@@ -294,7 +294,7 @@ impl Slots {
             let number = waiter.number;
             let replaced = std::mem::replace(&mut waiter.waker, waker);
             drop(slots);
-            drop(replaced);
+            drop_contained(replaced);
             return Some(number);
         }
         let number = number
@@ -324,7 +324,7 @@ impl Slots {
         let at = waiters.iter().position(|waiter| waiter.number == number);
         let removed = at.map(|at| waiters.swap_remove(at));
         drop(slots);
-        drop(removed);
+        drop_contained(removed);
     }
 }
 

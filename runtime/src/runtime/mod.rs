@@ -63,14 +63,16 @@ use shutdown::Workers;
 /// # Fork
 ///
 /// A child of fork(2) that does not call exec(2) has a copy of the runtime, but none of its threads, and
-/// the descriptors of its loops are the parent's. `block_on`, and a spawn through a runtime or a handle
-/// on a thread that drives no loop, panic there. To drop or to shut down the copy frees nothing, drops
+/// the descriptors of its loops are the parent's. `block_on`, and a spawn on it from a thread that
+/// drives no loop of it, panic there. To drop or to shut down the copy frees nothing, drops
 /// no task and waits for nothing. Fork before making a runtime, or make another one in the child.
 ///
-/// Two things are not found out: a child of a thread that drives a loop (a fork inside async code) must
-/// call exec(2) or `_exit(2)` before it returns to the loop, and a child must not drop sockets and other
-/// sources of the parent's runtime, which would take the parent's registrations away. To leave the
-/// child by exec(2) or `_exit(2)` closes them without harm.
+/// Not found out: a child of a thread that drives a loop (a fork inside async code) must
+/// call exec(2) or `_exit(2)` before it returns to the loop; a child must not drop sockets and other
+/// sources of the parent's runtime, which would take the parent's registrations away (to leave the
+/// child by exec(2) or `_exit(2)` closes them without harm); what waits for a timer or a source of the
+/// parent's runtime in the child waits for ever; and process 1 of a new namespace is not told from
+/// process 1 of another.
 #[derive(Debug)]
 pub struct Runtime {
     handle: Handle,

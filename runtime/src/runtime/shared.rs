@@ -78,11 +78,12 @@ impl Shared {
         );
     }
 
-    /// As `assert_not_forked`, on a thread that drives no loop: on others it would be a system call
-    /// for each spawn.
+    /// As `assert_not_forked`, on a thread that drives no loop of this runtime: on others it would be
+    /// a system call for each spawn.
     #[track_caller]
-    pub(super) fn assert_not_forked_outside(&self) {
-        if context::with_local(|local| local.is_none()) {
+    pub(crate) fn assert_not_forked_outside(&self) {
+        let is_here = |local: &Local| std::ptr::eq(&raw const **local.shared(), self);
+        if context::with_local(|local| !local.is_some_and(is_here)) {
             self.assert_not_forked();
         }
     }

@@ -151,6 +151,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
+    runtime.shared().assert_not_forked_outside();
     let home = &runtime.shared().loops[0];
     if size_of::<F>() > FUTURE_BYTES_MAX {
         create_local(Box::pin(future), home, Options::default())

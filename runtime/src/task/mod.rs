@@ -306,7 +306,11 @@ where
     F::Output: Send + 'static,
 {
     // Without a clone of the handle, whose count all threads share.
-    match Handle::with_current(|handle| handle.shared().place()) {
+    let placed = Handle::with_current(|handle| {
+        handle.shared().assert_not_forked_outside();
+        handle.shared().place()
+    });
+    match placed {
         Ok(home) => spawn_at(future, Options::default(), home),
         Err(error) => panic!("{error}"),
     }
