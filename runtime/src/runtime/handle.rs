@@ -130,7 +130,8 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// If the runtime has no such loop.
+    /// If the runtime has no such loop. In a child of fork(2): see
+    /// [`Runtime`](super::Runtime#fork).
     #[track_caller]
     pub fn spawn_on<M, F>(&self, loop_id: LoopId, make: M) -> JoinHandle<F::Output>
     where
@@ -171,6 +172,10 @@ impl Handle {
 
     /// Spawns one task on each loop, made there by the closure. In the order of
     /// [`loop_ids`](Self::loop_ids).
+    ///
+    /// # Panics
+    ///
+    /// In a child of fork(2): see [`Runtime`](super::Runtime#fork).
     #[track_caller]
     pub fn spawn_on_each<M, F>(&self, make: M) -> Vec<JoinHandle<F::Output>>
     where
@@ -191,7 +196,7 @@ impl Handle {
     /// # Panics
     ///
     /// If the system refuses to start the pool's first thread:
-    /// [`try_spawn_blocking`](Self::try_spawn_blocking) returns that as an error.
+    /// [`try_spawn_blocking`](Self::try_spawn_blocking) returns that as an error. In a child of fork(2).
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, function: F) -> JoinHandle<R>
     where

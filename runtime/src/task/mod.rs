@@ -294,7 +294,8 @@ where
 ///
 /// # Panics
 ///
-/// Outside a runtime. A panic of the task itself is kept for the handle.
+/// Outside a runtime. A panic of the task itself is kept for the handle. In a child of fork(2), on a
+/// runtime of the parent: see [`Runtime`](crate::runtime::Runtime#fork).
 ///
 /// # Threads
 ///

@@ -17,8 +17,8 @@
 //! I6. No limit: an entry is a task or a source that somebody made.
 //!
 //! # Why it is so
-//! Grown by doubling and cut at a quarter, the table has seen at least as many removals as a cut has
-//! entries to look at. A small table pays a comparison at each insertion and at each removal. Always
+//! Grown by doubling and cut at a quarter, the table has seen at least half as many removals as a cut
+//! has places to look at. A small table pays a comparison at each insertion and at each removal. Always
 //! to hand out the lowest free key would let it cut sooner, and costs a search at each insertion.
 
 use std::ops::Deref;
