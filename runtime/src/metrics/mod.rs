@@ -87,6 +87,12 @@ impl Published {
         self.busy_ns.store(counts.busy_ns.get(), Ordering::Relaxed);
     }
 
+    /// What a sleep changes.
+    pub(crate) fn publish_sleep(&self, counts: &Counts) {
+        self.publish_busy(counts);
+        self.parks.store(counts.parks.get(), Ordering::Relaxed);
+    }
+
     /// The age of the runtime at which the present turn began. None when the loop goes to sleep.
     pub(crate) fn set_turn_began(&self, age: Option<Duration>) {
         let began = age.map_or(0, |age| nanoseconds(age).max(1));

@@ -89,6 +89,8 @@ pub(crate) struct Local {
     /// Woken after the tasks of the turn, before the look at the descriptors.
     at_turn_end: RefCell<Vec<Waker>>,
     awake_since: Cell<Instant>,
+    /// When the sleep before this turn ended, if one was: the turn's first look at the clock.
+    woke_at: Cell<Option<Instant>>,
     root_woken: Cell<bool>,
     /// Root futures that are driven on this loop, one inside the other.
     roots: Cell<u32>,
@@ -132,6 +134,7 @@ impl Local {
             deferred: RefCell::new(Vec::new()),
             at_turn_end: RefCell::new(Vec::new()),
             awake_since: Cell::new(Instant::now()),
+            woke_at: Cell::new(None),
             root_woken: Cell::new(false),
             roots: Cell::new(0),
             stopping: Cell::new(false),
@@ -196,6 +199,9 @@ impl Local {
     /// The second half: the system call, which is also the sleep.
     fn rest(&self) {
         self.wake_at_turn_end();
+        // Before the wait: what it brings is not kept waiting for this.
+        self.publish();
+        self.woke_at.set(None);
         if self.has_work() {
             self.look();
         } else {
@@ -205,7 +211,6 @@ impl Local {
             self.remote.published.publish_timers(&self.timers.stats());
         }
         self.wake_deferred();
-        self.publish();
     }
 
     fn has_work(&self) -> bool {
@@ -221,8 +226,11 @@ impl Local {
         let Some(mut runnable) = self.queue.pop() else {
             return;
         };
-        let started = Instant::now();
-        self.publish_turn(started);
+        let started = self.woke_at.get().unwrap_or_else(|| {
+            let now = Instant::now();
+            self.publish_turn(now);
+            now
+        });
         let mut polled = 0;
         loop {
             runnable.run();
@@ -288,13 +296,15 @@ impl Local {
         if may_sleep {
             self.counts.parks.add(1);
             self.count_busy(Instant::now());
-            self.remote.published.set_turn_began(None);
-            self.publish();
+            let published = &self.remote.published;
+            published.set_turn_began(None);
+            published.publish_sleep(&self.counts);
             self.wait(self.timers.sleep_limit());
             self.remote.inbox.awake();
             self.counts.unparks.add(1);
             let now = Instant::now();
             self.awake_since.set(now);
+            self.woke_at.set(Some(now));
             self.publish_turn(now);
             let has_work = || self.has_work() || !self.remote.inbox.is_empty();
             self.timers.auto_advance(has_work);
