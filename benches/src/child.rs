@@ -5,6 +5,8 @@
 //!     | <---- first line: address, or "connected"
 //!     | ----- a line: "cpu", "requests N", "nanoseconds N" ---->
 //!     | <---- a line with numbers
+//!     | ----- a line: "look N N", in nanoseconds ---->
+//!     | <---- a line as the look begins, one with numbers as it ends, one when all is answered
 //!     | ----- end of input: the child exits ---->
 //! ```
 //!
@@ -226,30 +228,56 @@ impl LoadProcess {
             Until::Requests(count) => format!("requests {count}"),
             Until::Elapsed(duration) => format!("nanoseconds {}", duration.as_nanos()),
         })?;
-        let numbers = answer
-            .split(' ')
-            .map(parse)
-            .collect::<io::Result<Vec<u64>>>()?;
-        let [requests, ref durations @ ..] = numbers[..] else {
-            return Err(io::Error::other(format!("not an outcome: {answer}")));
-        };
-        let durations: Vec<_> = durations
-            .iter()
-            .copied()
-            .map(Duration::from_nanos)
-            .collect();
-        let [elapsed, cpu, p50, p99, p999] = durations[..] else {
-            return Err(io::Error::other(format!("not an outcome: {answer}")));
-        };
-        Ok(Outcome {
-            requests,
-            elapsed,
-            cpu,
-            p50,
-            p99,
-            p999,
-        })
+        outcome(&answer)
     }
+
+    /// As [`Load::look`], over there. `sample` is called as the look begins and as it ends; what came
+    /// of it both times is handed over.
+    ///
+    /// # Errors
+    ///
+    /// The load generator failed and ended; those of `sample`.
+    pub fn look<T>(
+        &mut self,
+        run_in: Duration,
+        time: Duration,
+        mut sample: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<(Outcome, [T; 2])> {
+        let (run_in, time) = (run_in.as_nanos(), time.as_nanos());
+        self.0.ask(&format!("look {run_in} {time}"))?;
+        let before = sample()?;
+        let outcome = outcome(&self.0.line()?)?;
+        let after = sample()?;
+        self.0.line()?;
+        Ok((outcome, [before, after]))
+    }
+}
+
+/// What [`say_outcome`] has said.
+fn outcome(line: &str) -> io::Result<Outcome> {
+    let numbers = line
+        .split(' ')
+        .map(parse)
+        .collect::<io::Result<Vec<u64>>>()?;
+    let [requests, ref durations @ ..] = numbers[..] else {
+        return Err(io::Error::other(format!("not an outcome: {line}")));
+    };
+    let durations: Vec<_> = durations
+        .iter()
+        .copied()
+        .map(Duration::from_nanos)
+        .collect();
+    let [elapsed, cpu, p50, p99, p999] = durations[..] else {
+        return Err(io::Error::other(format!("not an outcome: {line}")));
+    };
+    Ok(Outcome {
+        requests,
+        elapsed,
+        cpu,
+        p50,
+        p99,
+        p999,
+    })
 }
 
 /// The child's side: does what `serve NAME BYTES LOOPS CORES`, `http NAME`,
@@ -319,26 +347,35 @@ fn answer_load(mut load: Load<impl Protocol>) -> io::Result<()> {
     say("connected")?;
     for question in io::stdin().lines() {
         let question = question?;
-        let until = match question.split_once(' ') {
-            Some(("requests", count)) => Until::Requests(parse(count)?),
-            Some(("nanoseconds", count)) => Until::Elapsed(Duration::from_nanos(parse(count)?)),
+        let duration = |text| parse(text).map(Duration::from_nanos);
+        match question.split(' ').collect::<Vec<_>>()[..] {
+            ["requests", count] => say_outcome(&load.run(Until::Requests(parse(count)?))?)?,
+            ["nanoseconds", time] => say_outcome(&load.run(Until::Elapsed(duration(time)?))?)?,
+            ["look", run_in, time] => {
+                let begun = || say("begun");
+                load.look(duration(run_in)?, duration(time)?, begun, say_outcome)?;
+                say("all is answered")?;
+            }
             _ => return Err(io::Error::other(format!("not a run: {question}"))),
-        };
-        let outcome = load.run(until)?;
-        let durations = [
-            outcome.elapsed,
-            outcome.cpu,
-            outcome.p50,
-            outcome.p99,
-            outcome.p999,
-        ];
-        let [elapsed, cpu, p50, p99, p999] = durations.map(|duration| duration.as_nanos());
-        say(format_args!(
-            "{} {elapsed} {cpu} {p50} {p99} {p999}",
-            outcome.requests
-        ))?;
+        }
     }
     Ok(())
+}
+
+fn say_outcome(outcome: &Outcome) -> io::Result<()> {
+    let Outcome {
+        requests,
+        elapsed,
+        cpu,
+        p50,
+        p99,
+        p999,
+    } = outcome;
+    let [elapsed, cpu, p50, p99, p999] =
+        [elapsed, cpu, p50, p99, p999].map(|duration| duration.as_nanos());
+    say(format_args!(
+        "{requests} {elapsed} {cpu} {p50} {p99} {p999}"
+    ))
 }
 
 fn say(line: impl std::fmt::Display) -> io::Result<()> {

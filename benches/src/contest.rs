@@ -119,11 +119,14 @@ pub struct Contest {
     shape: Shape,
     /// The server's memory before the first connection.
     bytes_before: u64,
+    /// How long the load takes until it is steady.
+    run_in: Duration,
     slice: Duration,
 }
 
 impl Contest {
-    /// Starts both, connects, and lets them run for `slice`.
+    /// Starts both, connects, and lets them run for as long as a slice.
+    /// Each slice begins after a run-in.
     ///
     /// # Errors
     ///
@@ -134,7 +137,7 @@ impl Contest {
         options: &ServeOptions,
         shape: Shape,
         cores: Cores,
-        slice: Duration,
+        [run_in, slice]: [Duration; 2],
     ) -> io::Result<Self> {
         let server = ServerProcess::start(program, server, options, cores)?;
         let bytes_before = server.resident_bytes()?;
@@ -144,23 +147,23 @@ impl Contest {
             load,
             shape,
             bytes_before,
+            run_in,
             slice,
         };
         this.load.run(Until::Elapsed(slice))?;
         Ok(this)
     }
 
-    /// Runs for a slice, and a tenth of it before that does not count.
+    /// Runs for a slice, which begins after the run-in.
     ///
     /// # Errors
     ///
     /// The server or the load generator has failed.
     pub fn slice(&mut self, figures: &mut Figures) -> io::Result<()> {
-        self.load.run(Until::Elapsed(self.slice / 10))?;
-        let cpu_before = self.server.cpu_time()?;
-        let outcome = self.load.run(Until::Elapsed(self.slice))?;
-        let cpu = self.server.cpu_time()? - cpu_before;
-        figures.push_slice(&outcome, cpu);
+        let Self { server, load, .. } = self;
+        let sample = || server.cpu_time();
+        let (outcome, [before, after]) = load.look(self.run_in, self.slice, sample)?;
+        figures.push_slice(&outcome, after - before);
         Ok(())
     }
 

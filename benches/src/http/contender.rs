@@ -174,10 +174,9 @@ impl Contender {
     /// The generator connects anew each time, as wrk does. A tenth of the time does not count.
     fn measure_own(&mut self, program: &Path, time: Duration) -> io::Result<()> {
         let mut load = self.connect(program)?;
-        load.run(Until::Elapsed(time / 10))?;
-        let before = self.process.cpu_times()?;
-        let outcome = load.run(Until::Elapsed(time))?;
-        let used = self.process.cpu_times()?.since(&before);
+        let sample = || self.process.cpu_times();
+        let (outcome, [before, after]) = load.look(time / 10, time, sample)?;
+        let used = after.since(&before);
         self.under_mut(Generator::Own).push_slice(&outcome, used);
         Ok(())
     }

@@ -108,19 +108,23 @@ impl Cell {
         }
     }
 
-    /// Long enough that each connection has several turns.
-    pub(crate) fn slice(&self, is_quick: bool) -> Duration {
-        match is_quick {
-            true => QUICK_SLICE,
-            false => SLICE + SLICE_PER_CONNECTION * self.shape.connections as u32,
+    /// The run-in, long enough that the burst of the begin is forgotten, and the slice, in which each
+    /// connection has several turns.
+    pub(crate) fn times(&self, is_quick: bool) -> [Duration; 2] {
+        if is_quick {
+            return [QUICK_SLICE / 10, QUICK_SLICE];
         }
+        let connections = self.shape.connections as u32;
+        let run_in = RUN_IN + RUN_IN_PER_CONNECTION * connections;
+        let slice = SLICE + SLICE_PER_CONNECTION * connections;
+        [run_in.min(RUN_IN_MAX), slice]
     }
 
     pub(crate) fn slices(&self, is_quick: bool) -> usize {
         match self.part {
             _ if is_quick => 1,
             Part::Scaling => 2,
-            _ => 4,
+            _ => 3,
         }
     }
 
@@ -216,6 +220,10 @@ const SCALING: [usize; 5] = [30, 300, 2000, 10_000, 15_000];
 const IDLE: usize = 10_000;
 const SPARE_BYTES: usize = 64;
 const OWN_BUFFER_BYTES: usize = 2 * KIB;
+const RUN_IN: Duration = Duration::from_millis(30);
+/// Ten turns of 64 KiB, at 30 us each.
+const RUN_IN_PER_CONNECTION: Duration = Duration::from_micros(300);
+const RUN_IN_MAX: Duration = Duration::from_secs(1);
 const SLICE: Duration = Duration::from_millis(150);
 const SLICE_PER_CONNECTION: Duration = Duration::from_micros(60);
 /// Of what no ratio is told of.

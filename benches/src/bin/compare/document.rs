@@ -90,7 +90,8 @@ fn introduction(options: &Options) -> String {
     write!(
         text,
         "\nRounds: {rounds}{}. In a round every server of a cell is started anew in a process of its \
-         own, and they take turns in slices. Servers are on the first core, the load generator on \
+         own, and they take turns in slices. A slice begins after a run-in of 30 ms and 0.3 ms for \
+         each connection, a second at most. Servers are on the first core, the load generator on \
          the second, unless a part says otherwise. Medians of all slices; the spread is the distance \
          of the quarter points in percent of the median. CPU is user and system time of the server's \
          process. Every byte that comes back is compared.\n",

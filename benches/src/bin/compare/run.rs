@@ -79,7 +79,7 @@ fn round(
             &cell.serve_options(),
             cell.shape,
             cell.part.cores(),
-            cell.slice(is_quick),
+            cell.times(is_quick),
         )?);
         Ok(())
     });

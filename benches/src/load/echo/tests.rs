@@ -67,6 +67,33 @@ fn counts_every_answer() {
     }
 }
 
+#[test]
+fn a_look_leaves_out_what_was_before_it() {
+    let mut load = Load::connect(serve(|_, _| {}), shape(3, 64, 1)).unwrap();
+    let (mut has_begun, mut requests) = (false, None);
+    let millis = Duration::from_millis;
+    load.look(
+        millis(20),
+        millis(50),
+        || {
+            has_begun = true;
+            Ok(())
+        },
+        |outcome| {
+            requests = Some(outcome.requests);
+            Ok(())
+        },
+    )
+    .unwrap();
+    assert!(has_begun);
+    let answered: u64 = load.connections.iter().map(|it| it.answered()).sum();
+    // It opens with an answer that came after the run-in.
+    assert!(requests.unwrap() < answered, "{requests:?} of {answered}");
+    // It has waited for what was left.
+    let outcome = load.run(Until::Requests(9)).unwrap();
+    assert_eq!(outcome.requests, 9);
+}
+
 /// Where a changed byte is, after the greeting: in the third message, or the last byte of a large
 /// one.
 #[test]
