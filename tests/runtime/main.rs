@@ -20,6 +20,7 @@ mod join_set;
 mod joining;
 mod local;
 mod local_set;
+mod metrics;
 mod misuse;
 mod panics;
 mod placement;

@@ -87,10 +87,9 @@ impl Published {
         self.busy_ns.store(counts.busy_ns.get(), Ordering::Relaxed);
     }
 
-    /// What a sleep changes.
-    pub(crate) fn publish_sleep(&self, counts: &Counts) {
-        self.publish_busy(counts);
-        self.parks.store(counts.parks.get(), Ordering::Relaxed);
+    /// The loop is back from a sleep, long before the turn is over.
+    pub(crate) fn publish_unpark(&self, counts: &Counts) {
+        self.unparks.store(counts.unparks.get(), Ordering::Relaxed);
     }
 
     /// The age of the runtime at which the present turn began. None when the loop goes to sleep.

@@ -207,10 +207,17 @@ impl Local {
         } else {
             self.sleep();
         }
-        if self.timers.fire_due() > 0 {
+        self.fire_timers();
+        self.wake_deferred();
+    }
+
+    /// Wakes those whose time has come. Tells whether there were any.
+    fn fire_timers(&self) -> bool {
+        let have_fired = self.timers.fire_due() > 0;
+        if have_fired {
             self.remote.published.publish_timers(&self.timers.stats());
         }
-        self.wake_deferred();
+        have_fired
     }
 
     fn has_work(&self) -> bool {
@@ -298,10 +305,12 @@ impl Local {
             self.count_busy(Instant::now());
             let published = &self.remote.published;
             published.set_turn_began(None);
-            published.publish_sleep(&self.counts);
+            // With what the hook and the look before have changed: it may be a long sleep.
+            self.publish();
             self.wait(self.timers.sleep_limit());
             self.remote.inbox.awake();
             self.counts.unparks.add(1);
+            published.publish_unpark(&self.counts);
             let now = Instant::now();
             self.awake_since.set(now);
             self.woke_at.set(Some(now));
@@ -341,7 +350,7 @@ impl Local {
         let mut started = None;
         loop {
             self.wait(Some(Duration::ZERO));
-            if self.has_work() || !self.remote.inbox.is_empty() || self.timers.fire_due() > 0 {
+            if self.has_work() || !self.remote.inbox.is_empty() || self.fire_timers() {
                 return true;
             }
             if started.get_or_insert_with(Instant::now).elapsed() >= limit {
@@ -455,8 +464,13 @@ impl Local {
         self.root_woken.set(self.roots.get() > 0);
     }
 
+    /// If it was woken it is polled now: the turn's tasks have their time after that.
     pub(crate) fn take_root_woken(&self) -> bool {
-        self.root_woken.replace(false)
+        let was_woken = self.root_woken.replace(false);
+        if was_woken {
+            self.woke_at.set(None);
+        }
+        was_woken
     }
 
     /// Whether tasks are being ended: the local ones, or all.
@@ -546,6 +560,8 @@ impl Drop for DrivenRoot<'_> {
         self.0.roots.set(outer);
         // A wake-up of the one outside may have been taken for one of this.
         self.0.root_woken.set(outer > 0);
+        // The turn in which it ended has no second half.
+        self.0.publish();
     }
 }
 

@@ -1,0 +1,72 @@
+//! What a loop tells of itself is at most one turn old, however long the next turn or sleep is.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::thread;
+use std::time::Duration;
+
+use oneloop::runtime::{Builder, Handle};
+use oneloop::time::{Sleep, sleep};
+
+use crate::support::{current_thread, one_loop, within_deadline};
+
+const TICK: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_loop_that_is_back_from_a_sleep_is_not_taken_for_asleep() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let task = runtime.spawn(async {
+            loop {
+                sleep(TICK).await;
+                let metrics = Handle::current().metrics();
+                let (parks, unparks) = (metrics.loops()[0].parks, metrics.loops()[0].unparks);
+                if parks > 0 {
+                    return (parks, unparks);
+                }
+            }
+        });
+        let (parks, unparks) = runtime.block_on(task).unwrap();
+        assert_eq!(parks, unparks);
+    });
+}
+
+#[test]
+fn the_last_turn_of_a_block_on_is_told() {
+    let runtime = current_thread();
+    runtime.block_on(async { sleep(TICK).await });
+    let metrics = runtime.metrics();
+    let [only] = metrics.loops() else {
+        panic!("it has one loop");
+    };
+    assert_eq!((only.timers, only.timers_fired), (0, 1));
+    assert!(only.parks > 0 && only.parks == only.unparks, "{only:?}");
+}
+
+thread_local! {
+    static FORGOTTEN: RefCell<Option<Pin<Box<Sleep>>>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn what_the_park_hook_ends_is_told_before_the_sleep() {
+    within_deadline(|| {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .on_thread_park(|| drop(FORGOTTEN.take()))
+            .build()
+            .unwrap();
+        runtime.spawn(async {
+            let mut timer = Box::pin(sleep(Duration::from_secs(3600)));
+            assert!(
+                futures_lite::future::poll_once(timer.as_mut())
+                    .await
+                    .is_none()
+            );
+            FORGOTTEN.set(Some(timer));
+        });
+        // Nothing wakes the loop any more.
+        while runtime.metrics().loops()[0].polls == 0 || runtime.metrics().loops()[0].timers > 0 {
+            thread::sleep(TICK);
+        }
+    });
+}
