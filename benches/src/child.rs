@@ -231,8 +231,9 @@ impl LoadProcess {
         outcome(&answer)
     }
 
-    /// As [`Load::look`], over there. `sample` is called as the look begins and as it ends; what came
-    /// of it both times is handed over.
+    /// As [`Load::look`], over there, and the processor time of a server meanwhile. `sample` is called
+    /// as the look begins and as it ends, both times under the load and so a moment late; `used` tells
+    /// what lies between, and the share of the look in it is handed over.
     ///
     /// # Errors
     ///
@@ -242,14 +243,17 @@ impl LoadProcess {
         run_in: Duration,
         time: Duration,
         mut sample: impl FnMut() -> io::Result<T>,
-    ) -> io::Result<(Outcome, [T; 2])> {
+        used: impl FnOnce(&T, &T) -> Duration,
+    ) -> io::Result<(Outcome, Duration)> {
+        let mut sample = || io::Result::Ok((sample()?, Instant::now()));
         let (run_in, time) = (run_in.as_nanos(), time.as_nanos());
         self.0.ask(&format!("look {run_in} {time}"))?;
-        let before = sample()?;
+        let (before, from) = sample()?;
         let outcome = outcome(&self.0.line()?)?;
-        let after = sample()?;
+        let (after, to) = sample()?;
         self.0.line()?;
-        Ok((outcome, [before, after]))
+        let share = outcome.elapsed.as_secs_f64() / (to - from).as_secs_f64();
+        Ok((outcome, used(&before, &after).mul_f64(share)))
     }
 }
 

@@ -162,8 +162,9 @@ impl Contest {
     pub fn slice(&mut self, figures: &mut Figures) -> io::Result<()> {
         let Self { server, load, .. } = self;
         let sample = || server.cpu_time();
-        let (outcome, [before, after]) = load.look(self.run_in, self.slice, sample)?;
-        figures.push_slice(&outcome, after - before);
+        let used = |before: &Duration, after: &Duration| *after - *before;
+        let (outcome, cpu) = load.look(self.run_in, self.slice, sample, used)?;
+        figures.push_slice(&outcome, cpu);
         Ok(())
     }
 

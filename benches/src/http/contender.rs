@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::processes::{ServerProcess, ask};
+use super::processes::{CpuTimes, ServerProcess, ask};
 use super::wrk::{self, Place};
 use super::{HELLO, is_there, peers};
 use crate::child::LoadProcess;
@@ -175,8 +175,8 @@ impl Contender {
     fn measure_own(&mut self, program: &Path, time: Duration) -> io::Result<()> {
         let mut load = self.connect(program)?;
         let sample = || self.process.cpu_times();
-        let (outcome, [before, after]) = load.look(time / 10, time, sample)?;
-        let used = after.since(&before);
+        let used = |before: &CpuTimes, after: &CpuTimes| after.since(before);
+        let (outcome, used) = load.look(time / 10, time, sample, used)?;
         self.under_mut(Generator::Own).push_slice(&outcome, used);
         Ok(())
     }

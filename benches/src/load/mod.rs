@@ -211,8 +211,9 @@ impl<P: Protocol> Load<P> {
     }
 
     /// Sends requests on all connections, and looks at a window of that time: after `run_in`, for
-    /// `time`. `begun` is called as it opens; `over` gets, as it closes, what was answered in it.
-    /// Then it waits for the answers that are left.
+    /// `time`. `begun` is called as it opens; `over` gets, as it closes, what was answered in it. The
+    /// load goes on for a while, so that whoever is told finds it as it was; then it waits for the
+    /// answers that are left.
     ///
     /// # Errors
     ///
@@ -224,13 +225,16 @@ impl<P: Protocol> Load<P> {
         begun: impl FnOnce() -> io::Result<()>,
         over: impl FnOnce(&Outcome) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut run = Run::new(Until::Elapsed(run_in + time));
+        let mut run = Run::new(Until::Elapsed(Duration::MAX));
         self.send_first(&mut run)?;
         self.go_on(&mut run, run_in)?;
         let from = self.mark(&run);
         begun()?;
-        self.go_on(&mut run, run_in + time)?;
+        let closes = from.elapsed + time;
+        self.go_on(&mut run, closes)?;
         over(&self.outcome(&run, &from))?;
+        self.go_on(&mut run, closes + AFTER_LOOK)?;
+        run.until = Until::Requests(run.issued);
         self.go_on(&mut run, Duration::MAX)
     }
 
@@ -437,6 +441,8 @@ const NOW: Timespec = Timespec {
 };
 /// About a microsecond.
 const PAUSES: usize = 64;
+/// How long a load goes on after a look: enough for a process that shares its core with a busy one.
+const AFTER_LOOK: Duration = Duration::from_millis(20);
 /// How long the whole load may wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
