@@ -6,7 +6,8 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,11 +74,21 @@ fn pair() -> (StdUnixStream, StdUnixStream) {
     (ours, theirs)
 }
 
+/// The panic has the place of the call.
 #[track_caller]
 fn assert_is_told(act: impl FnOnce()) {
-    let payload = catch_unwind(AssertUnwindSafe(act)).expect_err("no panic");
+    let file = Arc::new(Mutex::new(String::new()));
+    let before = panic::take_hook();
+    panic::set_hook(Box::new({
+        let file = Arc::clone(&file);
+        move |panic| *file.lock().unwrap() = panic.location().unwrap().file().to_owned()
+    }));
+    let told = catch_unwind(AssertUnwindSafe(act));
+    panic::set_hook(before);
+    let payload = told.expect_err("no panic");
     let text = payload.downcast_ref::<&str>().copied().unwrap_or_default();
     assert!(text.contains("made before a fork(2)"), "{text}");
+    assert_eq!(*file.lock().unwrap(), file!());
 }
 
 /// A runtime of any kind.

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use super::block_on::on_main_loop;
 use super::context::{self, EnterGuard, TryCurrentError};
-use super::{RuntimeMetrics, Shared, runtime_is_gone};
+use super::{RuntimeMetrics, Shared, refuse_forked, runtime_is_gone};
 use crate::blocking::Job;
 use crate::metrics::LoopMetrics;
 use crate::primitive::sync::Arc;
@@ -119,8 +119,10 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.shared.assert_not_forked_outside();
-        task::spawn_at(future, options, self.shared.place())
+        match self.shared.place() {
+            Some(home) => task::spawn_at(future, options, home),
+            None => refuse_forked(),
+        }
     }
 
     /// Spawns a task on a given loop: see [`task::spawn_on`].

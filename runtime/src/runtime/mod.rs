@@ -27,7 +27,7 @@ pub use handle::{Handle, RuntimeFlavor};
 pub use load::LoopLoad;
 pub use local_runtime::{LocalOptions, LocalRuntime};
 pub use placement::Placement;
-pub(crate) use shared::{Config, Hooks, Shared};
+pub(crate) use shared::{Config, Hooks, Shared, refuse_forked};
 pub use shutdown::is_shutdown_error;
 pub(crate) use shutdown::{WorkerExit, runtime_is_gone};
 

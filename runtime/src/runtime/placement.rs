@@ -36,35 +36,36 @@ pub enum Placement {
 }
 
 impl Shared {
-    /// The loop for a new task.
-    pub(crate) fn place(&self) -> Arc<Remote> {
-        if let [only] = self.loops.as_slice() {
-            return Arc::clone(only);
-        }
+    /// The loop for a new task. None in a child of fork(2), where no loop runs: told apart outside
+    /// the runtime's loops alone, as on them it would be a system call for each spawn.
+    pub(crate) fn place(&self) -> Option<Arc<Remote>> {
         context::with_local(|local| {
+            let here = local.filter(|local| std::ptr::eq(self, &raw const **local.shared()));
+            if here.is_none() && self.was_forked() {
+                return None;
+            }
+            if let [only] = self.loops.as_slice() {
+                return Some(Arc::clone(only));
+            }
             // A main loop runs no Send task: it is driven only while its `block_on` lasts.
-            let own = local.filter(|local| self.is_worker(local));
+            let own = here.filter(|local| !local.is_main());
             // Inside `block_in_place` the own loop stands still.
             if own.is_some() && !context::is_driving_tasks() {
-                return Arc::clone(self.better_of_two(own));
+                return Some(Arc::clone(self.better_of_two(own)));
             }
-            Arc::clone(match (self.config.placement, own) {
+            Some(Arc::clone(match (self.config.placement, own) {
                 (Placement::Local, Some(own)) => own.remote(),
                 (Placement::Adaptive, Some(own)) => self.own_or_better(own),
                 (Placement::Adaptive | Placement::Local, None) => self.better_of_two(None),
                 (Placement::RoundRobin, _) => self.next_in_turn(),
                 (Placement::LeastLoaded, own) => self.least_loaded(own),
-            })
+            }))
         })
     }
 
     /// A loop for something that a thread without a loop waits for.
     pub(crate) fn any_loop(&self) -> &Arc<Remote> {
         self.better_of_two(None)
-    }
-
-    fn is_worker(&self, local: &Local) -> bool {
-        std::ptr::eq(self, &raw const **local.shared()) && !local.is_main()
     }
 
     fn own_or_better<'a>(&'a self, own: &'a Local) -> &'a Arc<Remote> {

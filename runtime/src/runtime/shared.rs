@@ -71,11 +71,9 @@ impl Shared {
 
     #[track_caller]
     pub(super) fn assert_not_forked(&self) {
-        assert!(
-            !self.was_forked(),
-            "this runtime was made before a fork(2), and its loops stayed in the parent; make \
-             another one in the child, or fork before making one"
-        );
+        if self.was_forked() {
+            refuse_forked();
+        }
     }
 
     /// As `assert_not_forked`, on a thread that drives no loop of this runtime: on others it would be
@@ -99,6 +97,16 @@ impl Shared {
         // ORDERING: Release, pairs with `is_shut_down`.
         self.is_closing.store(true, Ordering::Release);
     }
+}
+
+/// What a child of fork(2) is told.
+#[cold]
+#[track_caller]
+pub(crate) fn refuse_forked() -> ! {
+    panic!(
+        "this runtime was made before a fork(2), and its loops stayed in the parent; make another \
+         one in the child, or fork before making one"
+    )
 }
 
 /// What the builder has made for a runtime.

@@ -53,7 +53,7 @@ pub use yield_now::yield_now;
 
 use crate::context;
 use crate::primitive::sync::Arc;
-use crate::runtime::Handle;
+use crate::runtime::{Handle, refuse_forked};
 use crate::worker::{LiveKey, Local, LoopId, Message, NOT_JOINED, NOT_LIVE, Remote};
 use control::Control;
 use local_set::SetRemote;
@@ -307,12 +307,9 @@ where
     F::Output: Send + 'static,
 {
     // Without a clone of the handle, whose count all threads share.
-    let placed = Handle::with_current(|handle| {
-        handle.shared().assert_not_forked_outside();
-        handle.shared().place()
-    });
-    match placed {
-        Ok(home) => spawn_at(future, Options::default(), home),
+    match Handle::with_current(|handle| handle.shared().place()) {
+        Ok(Some(home)) => spawn_at(future, Options::default(), home),
+        Ok(None) => refuse_forked(),
         Err(error) => panic!("{error}"),
     }
 }
