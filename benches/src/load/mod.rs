@@ -230,10 +230,10 @@ impl<P: Protocol> Load<P> {
         self.go_on(&mut run, run_in)?;
         let from = self.mark(&run);
         begun()?;
-        let closes = from.elapsed + time;
-        self.go_on(&mut run, closes)?;
+        self.go_on(&mut run, from.elapsed + time)?;
         over(&self.outcome(&run, &from))?;
-        self.go_on(&mut run, closes + AFTER_LOOK)?;
+        let told = run.start.elapsed();
+        self.go_on(&mut run, told + AFTER_LOOK)?;
         run.until = Until::Requests(run.issued);
         self.go_on(&mut run, Duration::MAX)
     }
