@@ -142,7 +142,9 @@ fn the_id_is_known_while_a_result_is_dropped() {
                 task::spawn(async { String::new() }).await.unwrap();
                 drop(kept);
                 let told: Vec<_> = receiver.iter().take(2).map(|(id, _)| id).collect();
-                assert_eq!(told, [Some(id), Some(kept_id)]);
+                // On two loops they may end in any order.
+                assert!(told.contains(&Some(id)), "{id:?}: {told:?}");
+                assert!(told.contains(&Some(kept_id)), "{kept_id:?}: {told:?}");
                 assert_eq!(task::try_id(), None);
             });
         }
