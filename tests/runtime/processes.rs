@@ -100,7 +100,7 @@ fn kill_on_drop_kills_and_reaps() {
     within_deadline(|| {
         let runtime = two_loops();
         runtime.block_on(async {
-            let child = shell("sleep 100").kill_on_drop(true).spawn().unwrap();
+            let child = shell("exec sleep 100").kill_on_drop(true).spawn().unwrap();
             let id = child.id().unwrap();
             drop(child);
             until_gone(id).await;
