@@ -225,8 +225,7 @@ impl Date {
 }
 
 /// The second since 1970; before, there was no HTTP. By the clock that moves at each tick of the
-/// kernel, some milliseconds: for each request, a look at the exact one would be a hundredth of its
-/// cost.
+/// kernel, some milliseconds: a look at the exact one is half a percent of a small request.
 #[cfg(target_os = "linux")]
 fn second() -> u64 {
     use rustix::time::{ClockId, clock_gettime};

@@ -8,7 +8,7 @@
 //! cargo run --release -p oneloop-benches --bin compare -- --cells "64 B x 100,two loops"
 //! ```
 //!
-//! Nothing else may run beside it: all takes about 40 minutes, `--quick` about one. With the feature
+//! Nothing else may run beside it: all takes about 45 minutes, `--quick` about one. With the feature
 //! `peers` also on the runtimes that are not needed otherwise. `compare --list` tells the names of
 //! cells and servers; a cell is `SIZE x CONNECTIONS`, and the name of a part stands for its cells.
 //! A server that this system does not have is skipped, and the report says so. One that fails, by a
