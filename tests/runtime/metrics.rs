@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oneloop::runtime::{Builder, Handle};
+use oneloop::spawn;
 use oneloop::time::{Sleep, sleep};
 
 use crate::support::{current_thread, one_loop, within_deadline};
@@ -47,6 +48,37 @@ fn the_last_turn_of_a_block_on_is_told() {
             }
         };
         assert_eq!(metrics.parks, metrics.unparks);
+    });
+}
+
+#[test]
+fn a_loop_that_nobody_drives_is_not_busy() {
+    within_deadline(|| {
+        let runtime = current_thread();
+        let mut driven = Duration::ZERO;
+        for _ in 0..3 {
+            thread::sleep(10 * TICK);
+            let begun = Instant::now();
+            runtime.block_on(async { spawn(async {}).await.unwrap() });
+            driven += begun.elapsed();
+            let load = runtime.handle().loop_load(0).unwrap();
+            assert!(load.busy <= driven, "{:?} of {driven:?}", load.busy);
+            assert_eq!(load.turn, Duration::ZERO);
+            assert_eq!(runtime.metrics().loops()[0].busy, load.busy);
+        }
+    });
+}
+
+#[test]
+fn a_root_future_is_busy_while_it_computes() {
+    within_deadline(|| {
+        let runtime = current_thread();
+        let handle = runtime.handle().clone();
+        runtime.block_on(async {
+            thread::sleep(10 * TICK);
+            assert!(handle.loop_load(0).unwrap().turn >= 10 * TICK);
+        });
+        assert!(handle.loop_load(0).unwrap().busy >= 10 * TICK);
     });
 }
 

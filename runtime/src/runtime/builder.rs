@@ -351,7 +351,7 @@ impl Builder {
     fn build_core(&self, after_root: AfterRoot) -> io::Result<(Handle, Core)> {
         let remote = Arc::new(Remote::new()?);
         let shared = Arc::new(self.shared(vec![Arc::clone(&remote)], after_root));
-        let local = Local::new(remote, Arc::clone(&shared), Role::Worker);
+        let local = Local::new(remote, Arc::clone(&shared), Role::Core);
         Ok((Handle::from_shared(shared), Core::new(local, after_root)))
     }
 

@@ -101,8 +101,10 @@ pub(crate) struct Local {
 /// What a loop is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Runs tasks: a worker's loop, or the one of a current-thread runtime.
+    /// Runs tasks on a thread of its own, to the end.
     Worker,
+    /// The one of a current-thread runtime: runs tasks while a `block_on` drives it.
+    Core,
     /// Runs the root future of one `block_on` and its local tasks.
     Main,
 }
@@ -400,6 +402,13 @@ impl Local {
             .add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// What is told of a loop that nobody drives from now on.
+    fn end_last_turn(&self) {
+        self.count_busy(Instant::now());
+        self.remote.published.set_turn_began(None);
+        self.publish();
+    }
+
     fn publish(&self) {
         self.remote
             .published
@@ -449,9 +458,24 @@ impl Local {
 
     /// A root future is driven here until the result is dropped. It is polled at once.
     pub(crate) fn begin_root(&self) -> DrivenRoot<'_> {
+        self.go_on();
         self.roots.set(self.roots.get() + 1);
         self.root_woken.set(true);
         DrivenRoot(self)
+    }
+
+    /// A loop that nobody has driven goes on: until now it was not busy.
+    fn go_on(&self) {
+        if self.stands_still() {
+            let now = Instant::now();
+            self.awake_since.set(now);
+            self.publish_turn(now);
+        }
+    }
+
+    /// Whether nobody drives it: it has no thread of its own, and no root.
+    fn stands_still(&self) -> bool {
+        self.role != Role::Worker && self.roots.get() == 0
     }
 
     /// Root futures that are driven here, each but the first inside a task of the one before.
@@ -530,6 +554,7 @@ impl Local {
     /// later. A waker in another thread's hand may be on its way to the inbox: its task is still
     /// in the table, so the loop waits for it.
     pub(crate) fn close(&self) {
+        self.go_on();
         self.ending.set(Ending::All);
         self.live.wake_all(false);
         self.turn_until(|| self.live.len() == 0);
@@ -544,9 +569,7 @@ impl Local {
         self.timers.clear_on_exit();
         self.reactor.close(self);
         self.pool.close();
-        self.count_busy(Instant::now());
-        self.remote.published.set_turn_began(None);
-        self.publish();
+        self.end_last_turn();
     }
 }
 
@@ -561,7 +584,11 @@ impl Drop for DrivenRoot<'_> {
         // A wake-up of the one outside may have been taken for one of this.
         self.0.root_woken.set(outer > 0);
         // The turn in which it ended has no second half.
-        self.0.publish();
+        if self.0.stands_still() {
+            self.0.end_last_turn();
+        } else {
+            self.0.publish();
+        }
     }
 }
 
