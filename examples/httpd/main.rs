@@ -56,7 +56,7 @@ const CONNECTION_DESCRIPTORS: usize = 2;
 const OTHER_DESCRIPTORS: usize = 64;
 /// How long a connection may wait for its next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the head of a request may take from its first byte on.
+/// How long the head of a request may take after its first packet.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take no byte of its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -132,9 +132,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Limits the time in which a request has to arrive, counted from its first byte, however
-    /// steadily the bytes come: a read of the handler that waits for longer fails with `TimedOut`.
-    /// Default: none.
+    /// Limits the time in which a request has to arrive, however steadily its bytes come. It counts
+    /// from the handler's first wait for more of it: a read that waits when that is over fails with
+    /// `TimedOut`. Default: none.
     ///
     /// A request begins with the first byte that is read, or with
     /// [`request_guard`](Connection::request_guard). It ends when the guard is dropped; without

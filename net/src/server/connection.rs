@@ -84,7 +84,7 @@ impl Connection {
     }
 
     /// Says that a request has begun. Until the guard is dropped the connection counts as busy, and
-    /// the read timeout runs from the request's first byte.
+    /// the read timeout runs from the first read that waits.
     #[must_use = "the request ends when the guard is dropped"]
     pub fn request_guard(&self) -> RequestGuard<'_> {
         RequestGuard::new(&self.link)

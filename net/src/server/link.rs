@@ -81,9 +81,19 @@ struct Traffic {
     marks: Cell<u32>,
     /// A request has begun and is not known to have arrived as a whole.
     is_reading: Cell<bool>,
+    /// Its handler has waited for more of it.
+    read_waits: Cell<bool>,
     /// Reads that have got a part of what they want.
     partial_reads: Cell<u32>,
     write_waits: Cell<bool>,
+}
+
+impl Traffic {
+    /// No limit runs until the handler waits for more of the next one.
+    fn end_request(&self) {
+        self.is_reading.set(false);
+        self.read_waits.set(false);
+    }
 }
 
 /// Why a connection was ended from outside.
@@ -135,6 +145,7 @@ impl Link {
                 has_moved: Cell::new(true),
                 marks: Cell::new(0),
                 is_reading: Cell::new(false),
+                read_waits: Cell::new(false),
                 partial_reads: Cell::new(0),
                 write_waits: Cell::new(false),
             },
@@ -292,12 +303,18 @@ impl Link {
     /// `TimedOut` if the request has taken too long.
     pub(super) fn read_waits(&self, waker: &Waker) -> io::Result<()> {
         self.reader.keep(waker);
-        if self.traffic.is_reading.get() && self.reading.as_ref().is_some_and(Limit::take_over) {
-            self.registry.counts().read_timeouts.add(1);
-            let text = "the request did not arrive in time";
-            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-        }
         let traffic = &self.traffic;
+        if traffic.is_reading.get()
+            && let Some(limit) = &self.reading
+        {
+            if !traffic.read_waits.replace(true) {
+                self.begin(limit);
+            } else if limit.take_over() {
+                self.registry.counts().read_timeouts.add(1);
+                let text = "the request did not arrive in time";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
         let half_done = traffic.marks.get() + traffic.partial_reads.get() > 0;
         if half_done || traffic.write_waits.get() {
             return Ok(());
@@ -360,17 +377,13 @@ impl Link {
         let marks = self.traffic.marks.get() - 1;
         self.traffic.marks.set(marks);
         if marks == 0 {
-            self.traffic.is_reading.set(false);
+            self.traffic.end_request();
         }
     }
 
     fn begin_request(&self) {
         self.was_busy_in_drain.set(true);
-        if !self.traffic.is_reading.replace(true)
-            && let Some(limit) = &self.reading
-        {
-            self.begin(limit);
-        }
+        self.traffic.is_reading.set(true);
     }
 }
 
@@ -386,7 +399,7 @@ impl Link {
         self.leave_idle();
         if traffic.marks.get() == 0 {
             // It answers, so it has got the request.
-            traffic.is_reading.set(false);
+            traffic.end_request();
         }
     }
 
@@ -440,7 +453,7 @@ impl Link {
         let Some(limit) = &self.reading else {
             return pending().await;
         };
-        limit.watch(&self.traffic.is_reading, &self.reader).await;
+        limit.watch(&self.traffic.read_waits, &self.reader).await;
     }
 
     /// Makes writes fail when the peer takes nothing for too long.

@@ -205,6 +205,29 @@ fn requests_that_arrive_in_time_have_the_full_limit_each() {
 }
 
 #[test]
+fn time_that_a_handler_takes_itself_is_not_its_peers() {
+    async fn slow_starter(connection: Connection) -> io::Result<()> {
+        let mut byte = [0];
+        connection.read_exact(&mut byte).await?;
+        sleep(2 * LIMIT).await;
+        connection.read_exact(&mut byte).await?;
+        connection.write_all(&byte).await
+    }
+    run_paused(async {
+        let server = Server::builder().read_timeout(LIMIT);
+        let server = server.serve(ANY_PORT, slow_starter).await.unwrap();
+        let mut client = client(&server).await;
+        client.write_all(b"x").await.unwrap();
+        sleep(2 * LIMIT + LIMIT / 2).await;
+        client.write_all(b"y").await.unwrap();
+        let mut answer = [0];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"y");
+        assert_eq!(server.counts().read_timeouts, 0);
+    });
+}
+
+#[test]
 fn peer_that_takes_nothing_ends_in_a_write_timeout() {
     // The kernel's clock has a part in this one: its windows open when it likes.
     const LIMIT: Duration = Duration::from_secs(1);
