@@ -313,8 +313,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The system refuses threads or descriptors (four for each loop), or
-    /// `ONELOOP_WORKER_THREADS` is no number above 0 (`InvalidInput`). Nothing is left behind.
+    /// The system refuses threads, descriptors (four for each loop) or, on Linux, epoll_pwait2(2)
+    /// (`Unsupported`); or `ONELOOP_WORKER_THREADS` is no number above 0 (`InvalidInput`). Nothing
+    /// is left behind.
     pub fn build(&mut self) -> io::Result<Runtime> {
         match self.flavor {
             RuntimeFlavor::CurrentThread => {
@@ -332,7 +333,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The system refuses descriptors.
+    /// The system refuses descriptors or, on Linux, epoll_pwait2(2) (`Unsupported`).
     ///
     /// # Panics
     ///

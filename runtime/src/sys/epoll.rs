@@ -35,7 +35,14 @@ impl Poller {
         let doorbell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&poller, &doorbell, EventData::new_u64(DOORBELL_KEY), flags)?;
-        Ok(Self { poller, doorbell })
+        let poller = Self { poller, doorbell };
+        // Told here, once: a loop that cannot wait would do nothing else for ever.
+        match poller.wait(&mut Events::new(), Some(Duration::ZERO)) {
+            Err(error) if is_refusal(&error) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, REFUSED))
+            }
+            tried => tried.map(|()| poller),
+        }
     }
 
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
@@ -82,6 +89,17 @@ impl Poller {
         }
     }
 }
+
+/// Whether the kernel does not know a call, or a filter of system calls (seccomp(2)) denies it.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOSYS | Errno::PERM)
+    )
+}
+
+const REFUSED: &str = "the system refuses epoll_pwait2(2): this needs Linux 5.11 or newer, and no \
+                       filter of system calls that denies it";
 
 /// `EPOLLRDHUP` is asked for, so the end of input is known beside the last data.
 pub(crate) const SHORT_TRANSFER_DRAINS: bool = true;
