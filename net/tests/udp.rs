@@ -1,9 +1,12 @@
 //! UDP through the public API.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use oneloop_net::UdpSocket;
@@ -112,6 +115,39 @@ fn nobody_there_is_told_at_the_next_call_and_the_socket_lives_on() {
         one.send(b"here").await.unwrap();
         assert_eq!(back.recv(&mut [0; 4]).await.unwrap(), 4);
     });
+}
+
+#[test]
+fn nobody_there_is_told_to_those_who_wait_already() {
+    two_loops().block_on(async {
+        // As above: its port is nobody's but its own.
+        let back = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = back.local_addr().unwrap();
+        back.connect(port).await.unwrap();
+        let one = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        one.connect(port).await.unwrap();
+        let mut buf = [0; 4];
+        let mut receiving = pin!(one.recv(&mut buf));
+        assert!(poll_once(receiving.as_mut()).await.is_pending());
+        one.send(b"lost").await.unwrap();
+        let received = timeout(Duration::from_secs(5), receiving).await;
+        let error = received.expect("the receiver sleeps on").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+
+        let nothing = one.try_recv(&mut [0; 4]).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        let mut readable = pin!(one.readable());
+        assert!(poll_once(readable.as_mut()).await.is_pending());
+        one.send(b"lost").await.unwrap();
+        let waited = timeout(Duration::from_secs(5), readable).await;
+        waited.expect("the reader sleeps on").unwrap();
+        let error = one.try_recv(&mut [0; 4]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use oneloop_net::unix::pipe;
@@ -252,6 +254,22 @@ fn a_pipe_carries_bytes_its_end_and_its_breaking() {
         let (sender, receiver) = pipe::pipe().unwrap();
         drop(receiver);
         let error = poll_fn(|cx| sender.poll_write(cx, b"x")).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn who_waits_for_room_in_a_full_pipe_is_told_that_it_broke() {
+    two_loops().block_on(async {
+        let (sender, receiver) = pipe::pipe().unwrap();
+        while sender.try_write(&[0; 4096]).is_ok() {}
+        let mut writable = pin!(sender.writable());
+        let polled = poll_fn(|cx| Poll::Ready(writable.as_mut().poll(cx))).await;
+        assert!(polled.is_pending());
+        drop(receiver);
+        let waited = timeout(Duration::from_secs(5), writable).await;
+        waited.expect("the sender sleeps on").unwrap();
+        let error = sender.try_write(b"x").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     });
 }

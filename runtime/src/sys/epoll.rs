@@ -141,10 +141,10 @@ fn readiness_bits(flags: EventFlags) -> u64 {
 
 fn readiness_bits_of_any(flags: EventFlags) -> u64 {
     let mut bits = 0;
-    if flags.intersects(EventFlags::IN | EventFlags::PRI) {
+    if flags.intersects(EventFlags::IN | EventFlags::PRI | EventFlags::ERR) {
         bits |= READABLE;
     }
-    if flags.contains(EventFlags::OUT) {
+    if flags.intersects(EventFlags::OUT | EventFlags::ERR) {
         bits |= WRITABLE;
     }
     if flags.contains(EventFlags::PRI) {
