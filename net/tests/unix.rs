@@ -1,9 +1,11 @@
 //! Unix sockets and pipes through the public API.
 
+use std::ffi::OsStr;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -15,7 +17,7 @@ use oneloop_net::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
 use oneloop_runtime::runtime::{Builder, Runtime};
 use oneloop_runtime::task;
 use oneloop_runtime::time::{sleep, timeout};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix};
 
 fn two_loops() -> Runtime {
     Builder::new_multi_thread()
@@ -181,6 +183,31 @@ fn send_with_descriptor(sender: &StdStream, bytes: &[u8]) {
     assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
     let bytes = [IoSlice::new(bytes)];
     rustix::net::sendmsg(sender, &bytes, &mut control, SendFlags::empty()).unwrap();
+}
+
+#[test]
+fn a_peer_with_the_longest_path_is_one_without_a_name() {
+    let folder = Folder::new("longest");
+    two_loops().block_on(async {
+        // It fills the kernel's field and leaves no room for a NUL.
+        let length = 108 - folder.at("").as_os_str().len();
+        let longest = SocketAddrUnix::new(folder.at(&"x".repeat(length))).unwrap();
+        let (named, path) = (folder.at("named"), folder.at("socket"));
+        let listener = UnixListener::bind(&path).unwrap();
+        let client = UnixSocket::new_stream().unwrap();
+        rustix::net::bind(&client, &longest).unwrap();
+        let _client = client.connect(&path).await.unwrap();
+        assert!(listener.accept().await.unwrap().1.is_unnamed());
+
+        std::fs::remove_file(OsStr::from_bytes(longest.path_bytes().unwrap())).unwrap();
+        let receiver = UnixDatagram::bind(&named).unwrap();
+        let sender = UnixSocket::new_datagram().unwrap();
+        rustix::net::bind(&sender, &longest).unwrap();
+        let sender = sender.datagram().unwrap();
+        sender.send_to(b"hello", &named).await.unwrap();
+        let (count, from) = receiver.recv_from(&mut [0; 8]).await.unwrap();
+        assert_eq!((count, from.is_unnamed()), (5, true));
+    });
 }
 
 #[test]

@@ -36,8 +36,14 @@ pub(crate) fn to_kernel(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
     }
 }
 
-/// As the standard library has it. A peer that has not bound its socket has no name.
+/// As the standard library has it. A peer that has not bound its socket has no name, and one whose
+/// path is the longest that there is counts as such.
 pub(crate) fn from_kernel(address: Option<SocketAddrAny>) -> io::Result<SocketAddr> {
+    // A path that fills the field has its NUL behind it. That is counted, so rustix looks for it
+    // there and panics, and the standard library has no room for such a path.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let address =
+        address.filter(|address| address.addr_len() as usize <= size_of::<libc::sockaddr_un>());
     let address = address.and_then(|address| SocketAddrUnix::try_from(address).ok());
     let Some(address) = address else {
         return unnamed();

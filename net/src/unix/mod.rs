@@ -6,7 +6,8 @@
 //! Addresses are those of the standard library,
 //! [`std::os::unix::net::SocketAddr`]: a path, an abstract name (Linux), or none. Where a path is
 //! asked for, one that begins with a NUL byte stands for the abstract name that follows it, as in
-//! tokio.
+//! tokio. A peer whose path has 108 bytes, which that type has no room for, counts as one without a
+//! name.
 
 mod address;
 mod datagram;
