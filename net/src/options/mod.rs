@@ -27,5 +27,5 @@ pub(crate) use buffer_sizes::{buffer_sizes, clamp_size, size_u32};
 #[cfg(target_os = "linux")]
 pub(crate) use {
     socket::socket_options,
-    tcp::{congestion_name, tcp_options, unknown_congestion},
+    tcp::{congestion_name, tcp_options, unknown_congestion, whole_milliseconds},
 };

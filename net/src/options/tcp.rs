@@ -5,6 +5,7 @@
 //! by applications and call the operating system; runs on any thread.
 
 use std::io;
+use std::time::Duration;
 
 /// Gives a TCP socket that is `AsFd` the options of tcp(7).
 macro_rules! tcp_options {
@@ -46,17 +47,19 @@ macro_rules! tcp_options {
             }
 
             /// Sets how long sent bytes may stay without an acknowledgement until the connection
-            /// fails with `TimedOut` (`TCP_USER_TIMEOUT`), in milliseconds. It also ends the probes
-            /// of [`set_tcp_keepalive`](Self::set_tcp_keepalive). `None`, the default: as long as
-            /// retransmissions go on, about 15 minutes.
+            /// fails with `TimedOut` (`TCP_USER_TIMEOUT`), in milliseconds; a fraction counts as a
+            /// whole one. It also ends the probes of
+            /// [`set_tcp_keepalive`](Self::set_tcp_keepalive). `None`, the default, and zero: as
+            /// long as retransmissions go on, about 15 minutes.
             ///
             /// # Errors
             ///
-            /// Those of setsockopt(2).
+            /// `InvalidInput` for more than 2^31 - 1 milliseconds; otherwise those of setsockopt(2).
             pub fn set_user_timeout(
                 &self,
                 timeout: Option<std::time::Duration>,
             ) -> std::io::Result<()> {
+                let timeout = timeout.map(crate::options::whole_milliseconds);
                 socket2::SockRef::from(self).set_tcp_user_timeout(timeout)
             }
 
@@ -127,6 +130,14 @@ macro_rules! tcp_options {
 }
 
 pub(crate) use tcp_options;
+
+/// The kernel counts in milliseconds: a fraction would be cut, and zero means no limit.
+pub(crate) fn whole_milliseconds(time: Duration) -> Duration {
+    match time.subsec_nanos() % 1_000_000 {
+        0 => time,
+        cut => time.saturating_add(Duration::from_nanos(u64::from(1_000_000 - cut))),
+    }
+}
 
 /// The name as the kernel fills it in, up to the first NUL.
 pub(crate) fn congestion_name(bytes: &[u8]) -> String {

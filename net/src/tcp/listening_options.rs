@@ -21,7 +21,8 @@ macro_rules! listening_options {
             ///
             /// Those of setsockopt(2).
             pub fn set_defer_accept(&self, limit: Duration) -> io::Result<()> {
-                let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
+                let fraction = u64::from(limit.subsec_nanos() > 0);
+                let seconds = limit.as_secs().saturating_add(fraction);
                 let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
                 raw::set_int(self, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds)
             }

@@ -88,7 +88,7 @@ impl TcpStream {
     }
 
     /// Sets the linger time (`SO_LINGER`): what happens to unsent bytes when the socket is
-    /// closed. A fraction of a second counts as a whole one.
+    /// closed. A fraction of a second counts as a whole one, more than 2^31 - 1 as that many.
     ///
     /// - `None`, the default: close returns at once, the kernel delivers the bytes.
     /// - `Some` of zero: close resets the connection and discards the bytes, as

@@ -38,6 +38,28 @@ fn options_of_a_socket() {
 }
 
 #[test]
+fn a_time_that_the_kernel_cannot_count_does_not_become_another_one() {
+    let socket = TcpSocket::new_v4().unwrap();
+    // The low 32 bits of the first are those of zero, which means to reset the connection.
+    for time in [Duration::from_secs(1 << 32), Duration::MAX] {
+        socket.set_linger(Some(time)).unwrap();
+        let longest = Duration::from_secs((1 << 31) - 1);
+        assert_eq!(socket.linger().unwrap(), Some(longest), "{time:?}");
+    }
+    socket.set_defer_accept(Duration::MAX).unwrap();
+    assert!(socket.defer_accept().unwrap() > Duration::from_secs(60));
+    // Zero means no limit.
+    for (asked, kept) in [(1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2)] {
+        let asked = Some(Duration::from_nanos(asked));
+        socket.set_user_timeout(asked).unwrap();
+        let kept = Some(Duration::from_millis(kept));
+        assert_eq!(socket.user_timeout().unwrap(), kept, "{asked:?}");
+    }
+    let error = socket.set_user_timeout(Some(Duration::MAX)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
 fn sizes_of_the_kernels_buffers() {
     let socket = TcpSocket::new_v4().unwrap();
     // Linux doubles what was asked for.
