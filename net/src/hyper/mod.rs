@@ -35,6 +35,7 @@
 //!     Ok(Response::new("hello\n".to_owned()))
 //! }
 //!
+//! # fn main() -> std::io::Result<()> {
 //! Builder::new_current_thread().build()?.block_on(async {
 //!     let listener = TcpListener::bind("127.0.0.1:8080").await?;
 //!     loop {
@@ -43,7 +44,7 @@
 //!         task::spawn_local(serving);
 //!     }
 //! })
-//! # as std::io::Result<()>
+//! # }
 //! ```
 
 mod builders;
