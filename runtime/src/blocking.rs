@@ -4,8 +4,9 @@
 //! have the runtime entered.
 //!
 //! # Invariants
-//! I6. At most `max_threads` threads (default 512). The queue has no limit of its own: each entry
-//! is a `spawn_blocking` somebody made, and tokio's users expect it not to wait.
+//! I6. At most `max_threads` threads (default 512) that take jobs; one that has been idle for too long
+//! takes none any more while its stop hook runs. The queue has no limit of its own: each entry is a
+//! `spawn_blocking` somebody made, and tokio's users expect it not to wait.
 //! A job that was accepted runs, or is cancelled by the shutdown; its handle always resolves.
 
 use std::collections::VecDeque;
@@ -42,6 +43,8 @@ struct State {
     idle: usize,
     // Threads that were started for a job and have not come to it.
     starting: usize,
+    // Threads that come to no job any more, and are not out of `threads` yet.
+    leaving: usize,
     is_shut_down: bool,
 }
 
@@ -123,7 +126,7 @@ impl Pool {
                 state.threads.remove(key);
                 state.starting -= 1;
                 // The threads that are there will come to the job; if there is none, nobody will.
-                if state.threads.is_empty() {
+                if state.working() == 0 {
                     let jobs = std::mem::take(&mut state.queue);
                     drop(state);
                     jobs.into_iter().for_each(Queued::cancel);
@@ -183,21 +186,24 @@ impl Pool {
                 continue;
             }
             if state.is_shut_down {
-                return;
+                break;
             }
             state.idle += 1;
             let (woken, timed_out) = self.work.wait_timeout(state, self.keep_alive);
             state = woken;
             state.idle -= 1;
             if timed_out && state.queue.is_empty() {
-                return;
+                break;
             }
         }
+        // Before the lock is given up: who queues a job from now on must not count on this thread.
+        state.leaving += 1;
     }
 
     fn end_thread(&self, key: usize) {
         let mut state = self.state.lock();
         let handle = state.threads.remove(key);
+        state.leaving -= 1;
         if state.is_shut_down {
             state.ended.extend(handle);
         }
@@ -207,9 +213,14 @@ impl Pool {
 }
 
 impl State {
+    /// Threads that come to jobs.
+    fn working(&self) -> usize {
+        self.threads.len() - self.leaving
+    }
+
     /// Whether one job more needs one thread more.
     fn needs_thread(&self, max_threads: usize) -> bool {
-        !self.is_shut_down && self.idle <= self.queue.len() && self.threads.len() < max_threads
+        !self.is_shut_down && self.idle <= self.queue.len() && self.working() < max_threads
     }
 }
 

@@ -1,6 +1,6 @@
 //! The blocking pool.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use oneloop::runtime::{Builder, Handle};
@@ -106,5 +106,30 @@ fn shutdown_timeout_leaves_a_function_that_does_not_return() {
         runtime.shutdown_timeout(Duration::from_millis(10));
         release.send(()).unwrap();
         assert_eq!(futures_lite::future::block_on(join).unwrap(), 1);
+    });
+}
+
+#[test]
+fn regression_a_job_is_not_left_to_a_thread_that_is_about_to_end() {
+    within_deadline(|| {
+        let (leaving, is_leaving) = mpsc::channel();
+        let (release, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .thread_keep_alive(Duration::from_millis(1))
+            .on_thread_stop(move || {
+                leaving.send(()).unwrap();
+                // Once: then the sender is gone, and later threads do not wait.
+                let _ = wait.lock().unwrap().recv();
+            })
+            .build()
+            .unwrap();
+        let first = runtime.spawn_blocking(|| 1);
+        assert_eq!(runtime.block_on(first).unwrap(), 1);
+        is_leaving.recv().unwrap();
+        let second = runtime.spawn_blocking(|| 2);
+        drop(release);
+        assert_eq!(runtime.block_on(second).unwrap(), 2);
     });
 }
