@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use oneloop::net::TcpListener;
-use oneloop::runtime::{Handle, Runtime};
+use oneloop::runtime::{Builder, Handle, Runtime};
 use oneloop::task::{self, LocalSet};
 use oneloop::time;
 use waker_fn::waker_fn;
@@ -344,5 +344,56 @@ fn regression_a_waker_may_turn_the_loop() {
         });
         let _stream = StdStream::connect(addresses.recv().unwrap()).unwrap();
         runtime.block_on(join).unwrap();
+    });
+}
+
+/// The one that drives this runtime leaves, and a task that another waits for beside it goes on.
+fn assert_that_those_beside_go_on(runtime: Runtime) {
+    let runtime = Arc::new(runtime);
+    let [leave, go_on] = [Gate::default(), Gate::default()];
+    let (told, tells) = mpsc::channel();
+    let drives = {
+        let (runtime, gate, told) = (Arc::clone(&runtime), leave.clone(), told.clone());
+        let root = async move {
+            told.send("drives").unwrap();
+            gate.wait().await;
+            // After this poll it turns the loop no more for its own sake.
+            told.send("leaves").unwrap();
+        };
+        thread::spawn(move || runtime.block_on(root))
+    };
+    assert_eq!(tells.recv(), Ok("drives"));
+    let waits = {
+        let (runtime, gate) = (Arc::clone(&runtime), go_on.clone());
+        let root = async move {
+            told.send("waits").unwrap();
+            task::spawn(async move { gate.wait().await }).await.unwrap();
+        };
+        thread::spawn(move || runtime.block_on(root))
+    };
+    assert_eq!(tells.recv(), Ok("waits"));
+    leave.open();
+    assert_eq!(tells.recv(), Ok("leaves"));
+    go_on.open();
+    waits.join().unwrap();
+    drives.join().unwrap();
+}
+
+#[test]
+fn regression_a_driver_stays_for_those_beside_if_the_system_has_no_thread() {
+    within_deadline(|| {
+        let mut builder = Builder::new_current_thread();
+        // More than there are addresses.
+        builder.thread_stack_size(1 << 50);
+        assert_that_those_beside_go_on(builder.build().unwrap());
+    });
+}
+
+#[test]
+fn regression_those_beside_go_on_if_the_name_for_their_thread_panics() {
+    within_deadline(|| {
+        let mut builder = Builder::new_current_thread();
+        builder.thread_name_fn(|| panic!("no name"));
+        assert_that_those_beside_go_on(builder.build().unwrap());
     });
 }

@@ -17,6 +17,7 @@ use std::time::Instant;
 use super::context::{self, Driving, EnterGuard, PolledTask, RunningLoop};
 use super::shutdown::WorkerExit;
 use super::{Handle, Shared};
+use crate::contain::contained;
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::sync::{Arc, Mutex, StdArc, order_of_wakers};
 use crate::primitive::thread;
@@ -165,10 +166,9 @@ impl Seat {
         }
     }
 
-    /// Drives the core for as long as there are others beside.
-    fn stand_in(&self, handle: &Handle) {
-        let _driving = Driving::begin();
-        let _entered = handle.enter();
+    /// Drives the core for as long as there are others beside, on a thread that is marked as driving
+    /// and has the runtime entered.
+    fn stand_in(&self) {
         loop {
             let local = {
                 let mut state = self.state.lock();
@@ -243,22 +243,26 @@ impl Drop for Taken<'_> {
 
 fn start_stand_in(seat: &Arc<Seat>, handle: &Handle) {
     let shared = Arc::clone(handle.shared());
-    let name = shared.config.next_thread_name();
+    // The application's function may panic: those beside must not wait for ever for that.
+    let mut name = String::new();
+    contained(|| name = shared.config.next_thread_name());
     let stack_size = shared.config.stack_size;
     shared.alive.add();
     let seat_of_thread = Arc::clone(seat);
     let started = thread::spawn_named(name, stack_size, move || {
         let _exit = WorkerExit::new(&shared);
-        let handle = Handle::from_shared(Arc::clone(&shared));
-        let _entered = EnterGuard::new(handle.clone());
+        let _entered = EnterGuard::new(Handle::from_shared(Arc::clone(&shared)));
         shared.config.hooks.start();
-        seat_of_thread.stand_in(&handle);
+        {
+            let _driving = Driving::begin();
+            seat_of_thread.stand_in();
+        }
         shared.config.hooks.stop();
     });
     if started.is_err() {
         handle.shared().alive.remove();
-        // The system has no thread to give: this one stays until nobody is beside.
-        seat.stand_in(handle);
+        // The system has no thread to give: this one, which drives still, stays until nobody is beside.
+        seat.stand_in();
     }
 }
 

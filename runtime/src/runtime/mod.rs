@@ -131,7 +131,9 @@ impl Runtime {
     /// future's sockets and timers and its local tasks live on it. The future need not be `Send`.
     ///
     /// On a current-thread runtime this drives the runtime's one loop. If another thread does so
-    /// already, this thread runs its future beside it and takes over when the other leaves.
+    /// already, this thread runs its future beside it; when the other leaves, a thread of the
+    /// runtime's own drives the loop until those beside are done, or the other itself if the system
+    /// has no thread to give.
     ///
     /// # Panics
     ///
