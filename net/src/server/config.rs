@@ -153,9 +153,10 @@ impl ServerBuilder {
     }
 
     /// Limits the bytes that handlers reserve for their buffers, on all loops together: see
-    /// [`Connection::reserve`]. While somebody waits for room, no connection is accepted and no new
-    /// request is read; requests that have begun go on, because their end makes room. Default:
-    /// none.
+    /// [`Connection::reserve`]. While somebody waits for room, no connection is accepted (but the one
+    /// that each loop may be waiting for already) and no new request is read; requests that have
+    /// begun go on, and so do connections that hold memory, because their end makes room. Default:
+    /// none. 0 counts as 1.
     ///
     /// What is not reserved is not in it, and has limits of its own, which add up:
     /// - buffers of the runtime's pool, which leases are: the runtime's `buffer_bytes_max`, for each

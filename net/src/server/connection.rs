@@ -271,7 +271,8 @@ impl Connection {
     }
 
     /// Waits for its turn if the server is at its memory cap and a new request would begin. A read
-    /// that finds no byte needs none: it waits for a request, or ends.
+    /// that finds no byte needs none: it waits for a request, or ends. Nor does one of a connection
+    /// that holds memory: others may wait for just that.
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
         let registry = &self.link.registry;
         let memory = &registry.shared.memory;
@@ -279,6 +280,7 @@ impl Connection {
         if turn.is_none()
             && memory.is_waited_for()
             && !self.link.is_in_request()
+            && self.link.reserved_bytes.get() == 0
             && matches!(self.stream.poll_peek(cx, &mut [0]), Poll::Ready(Ok(1)))
         {
             registry.counts().memory_waits.add(1);

@@ -71,6 +71,36 @@ fn at_the_cap_new_requests_and_connections_wait() {
 }
 
 #[test]
+fn connection_that_holds_memory_goes_on_while_another_waits_for_it() {
+    async fn keeps_its_buffer(connection: Connection) -> io::Result<()> {
+        let room = connection.reserve(64 * KIB).await?;
+        let mut buf = vec![0; room.bytes()];
+        loop {
+            match connection.read(&mut buf).await? {
+                0 => return Ok(()),
+                count => connection.write_all(&buf[..count]).await?,
+            }
+        }
+    }
+    run_on_one(async {
+        let server = Server::builder().memory_cap(100 * KIB);
+        let server = server.serve(ANY_PORT, keeps_its_buffer).await.unwrap();
+        let mut holder = client(&server).await;
+        ask(&mut holder).await;
+        let mut waiting = client(&server).await;
+        waiting.write_all(b"ping\n").await.unwrap();
+        until(&server, |counts| counts.accepted == 2).await;
+        yield_now().await;
+        // Only its end makes room for the other.
+        for _ in 0..3 {
+            timeout(10 * WHILE, ask(&mut holder)).await.unwrap();
+        }
+        drop(holder);
+        assert_answered(&mut waiting).await;
+    });
+}
+
+#[test]
 fn handler_that_ends_while_it_waits_or_holds_gives_back() {
     async fn greedy(connection: Connection) -> io::Result<()> {
         let _request = connection.request_guard();
