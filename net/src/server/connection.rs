@@ -130,7 +130,10 @@ impl Connection {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
         memory.take(bytes).await;
-        Ok(Reservation::new(&self.link, bytes))
+        let reservation = Reservation::new(&self.link, bytes);
+        // Perhaps that was what made the room.
+        self.link.check()?;
+        Ok(reservation)
     }
 
     /// As [`TcpStream::close_gracefully`].

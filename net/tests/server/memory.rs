@@ -1,5 +1,7 @@
 //! The memory cap: who waits, and who does not.
 
+use std::cell::Cell;
+use std::future::pending;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -7,7 +9,7 @@ use oneloop_net::TcpStream;
 use oneloop_net::server::{
     Connection, ConnectionInfo, OverloadPolicy, Server, ServerBuilder, ServerHandle,
 };
-use oneloop_runtime::task::yield_now;
+use oneloop_runtime::task::{spawn_local, yield_now};
 use oneloop_runtime::time::{sleep, timeout};
 
 use crate::support::{
@@ -138,6 +140,43 @@ fn more_than_the_cap_is_an_error() {
         let server = Server::builder().memory_cap(100 * KIB);
         let server = server.serve(ANY_PORT, too_much).await.unwrap();
         assert_answered(&mut client(&server).await).await;
+    });
+}
+
+#[test]
+fn connection_that_was_ended_while_it_waited_gets_no_memory() {
+    thread_local! {
+        static OUTCOME: Cell<Option<io::ErrorKind>> = const { Cell::new(None) };
+    }
+    async fn waits_elsewhere(connection: Connection) -> io::Result<()> {
+        let mut order = [0];
+        connection.read_exact(&mut order).await?;
+        if &order == b"h" {
+            let _request = connection.request_guard();
+            let _held = connection.reserve(100 * KIB).await?;
+            return pending().await;
+        }
+        // Where the end of the handler is not its own.
+        drop(spawn_local(async move {
+            let outcome = connection.reserve(100 * KIB).await;
+            OUTCOME.set(outcome.map(drop).err().map(|error| error.kind()));
+        }));
+        Ok(())
+    }
+    run_on_one(async {
+        let server = Server::builder().memory_cap(100 * KIB);
+        let server = server.serve(ANY_PORT, waits_elsewhere).await.unwrap();
+        let mut holder = client(&server).await;
+        holder.write_all(b"h").await.unwrap();
+        until(&server, |counts| counts.reserved_bytes > 0).await;
+        let mut waiting = client(&server).await;
+        waiting.write_all(b"w").await.unwrap();
+        until(&server, |counts| counts.finished == 1).await;
+        let report = server.drain(Duration::ZERO).await;
+        assert_eq!(report.cut, 2, "{report}");
+        assert_closed(&mut waiting).await;
+        assert_eq!(OUTCOME.get(), Some(io::ErrorKind::ConnectionAborted));
+        assert_eq!(server.counts().reserved_bytes, 0);
     });
 }
 
