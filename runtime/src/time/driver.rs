@@ -235,10 +235,20 @@ impl Timers {
         wheel.arm(when, waker)
     }
 
-    /// Gives an armed timer another deadline. False if it has fired.
+    /// Gives an armed timer another deadline. False if it has fired; one that comes to lie before
+    /// the last turn fires here, and not only at the next turn.
     pub(crate) fn rearm(&self, key: TimerKey, deadline: Instant) -> bool {
         let when = self.tick_due(deadline);
-        self.state.borrow_mut().wheel.rearm(key, when)
+        let mut state = self.state.borrow_mut();
+        if when > state.wheel.elapsed() {
+            return state.wheel.rearm(key, when);
+        }
+        let due = state.fire(key);
+        drop(state);
+        if let Some(waker) = due {
+            wake_contained(waker);
+        }
+        false
     }
 
     /// Sees to it that an armed timer wakes `waker`. False if it has fired.
@@ -317,6 +327,13 @@ impl State {
             batch.push(waker);
         }
         limit
+    }
+
+    /// Takes out a timer whose deadline was moved into the past.
+    fn fire(&mut self, key: TimerKey) -> Option<Waker> {
+        let waker = self.wheel.cancel(key)?;
+        self.stats.record(0);
+        Some(waker)
     }
 
     fn disarm_foreign(&mut self, id: ForeignId) -> Option<Waker> {

@@ -111,8 +111,9 @@ impl Sleep {
 
     /// Changes the deadline, also of one that has elapsed, which can then be awaited again.
     ///
-    /// A task that is waiting is woken at the new deadline; it need not poll in between. Costs as
-    /// much as arming a timer, and less than making a new `Sleep`.
+    /// A task that is waiting is woken at the new deadline; it need not poll in between. On the loop
+    /// on which it waits, a deadline before the loop's last turn wakes it at once. Costs as much as
+    /// arming a timer, and less than making a new `Sleep`.
     ///
     /// # Threads
     ///

@@ -90,6 +90,11 @@ impl<V> Wheel<V> {
         self.entries.is_empty()
     }
 
+    /// The tick that the wheel has reached.
+    pub(crate) fn elapsed(&self) -> u64 {
+        self.elapsed
+    }
+
     /// Moves an empty wheel on to `now`, so that the next entry is filed near its level. Does
     /// nothing if the wheel is not empty or already further.
     pub(crate) fn skip_to(&mut self, now: u64) {

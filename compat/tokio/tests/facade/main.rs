@@ -5,3 +5,4 @@
 mod ids;
 mod pipes;
 mod shutdown;
+mod timers;

@@ -133,10 +133,23 @@ fn rearming_moves_and_keeps_the_waker() {
     let start = timers.start;
     let key = timers.arm(start, start + us(10), trace.waker(1));
     assert!(timers.rearm(key, start + us(70)));
-    assert_eq!(timers.fire_due_at(start + us(69)), 0);
-    assert!(timers.rearm(key, start + us(5)));
+    assert_eq!(timers.fire_due_at(start + us(59)), 0);
+    assert!(timers.rearm(key, start + us(60)));
     timers.fire_due_at(start + us(69));
     assert_eq!(trace.take(), [1]);
+}
+
+#[test]
+fn rearming_into_the_past_fires_at_once() {
+    let (timers, trace) = (timers(), Trace::default());
+    let start = timers.start;
+    let key = timers.arm(start, start + us(100), trace.waker(1));
+    timers.fire_due_at(start + us(80));
+    assert!(!timers.rearm(key, start + us(80)));
+    assert_eq!(trace.take(), [1]);
+    assert_eq!((timers.len(), timers.stats().fired), (0, 1));
+    assert!(!timers.rearm(key, start + us(80)), "it has fired");
+    assert_eq!(trace.take(), []);
 }
 
 #[test]
