@@ -1,9 +1,11 @@
 //! Sets of tasks.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll};
 
 use oneloop::task::{self, JoinSet};
+use waker_fn::waker_fn;
 
 use crate::support::{Fate, Gate, each_runtime, one_loop, two_loops, within_deadline};
 
@@ -124,5 +126,27 @@ fn regression_r16_no_lock_is_held_while_a_joiner_is_woken() {
                 joined.await.unwrap().unwrap();
             }
         });
+    });
+}
+
+#[test]
+fn regression_who_waits_hears_of_a_task_that_is_spawned_later() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let (woken, is_woken) = mpsc::channel();
+        let waker = waker_fn(move || woken.send(()).unwrap());
+        let _entered = runtime.enter();
+        let mut set = JoinSet::new();
+        set.spawn(std::future::pending());
+        let mut cx = Context::from_waker(&waker);
+        assert!(set.poll_join_next(&mut cx).is_pending());
+        set.spawn(async { 5 });
+        let joined = loop {
+            is_woken.recv().unwrap();
+            if let Poll::Ready(joined) = set.poll_join_next(&mut cx) {
+                break joined;
+            }
+        };
+        assert_eq!(joined.unwrap().unwrap(), 5);
     });
 }

@@ -111,6 +111,8 @@ impl<T> JoinSet<T> {
     /// Takes all tasks out without aborting them.
     pub fn detach_all(&mut self) {
         self.tasks = Table::new();
+        // Their keys go with them, those that they still have to call with included.
+        self.shared = Arc::default();
     }
 
     /// Whether a task of this id is in the set.
@@ -196,10 +198,12 @@ impl<T: 'static> JoinSet<T> {
         let abort = handle.abort_handle();
         let key = self.tasks.vacant_key();
         let shared = Arc::clone(&self.shared);
-        let waker = Waker::from(Arc::new(MemberWaker { key, shared }));
+        let member = Arc::new(MemberWaker { key, shared });
+        let waker = Waker::from(Arc::clone(&member));
         self.tasks.insert(Member { handle, waker });
-        // The first look registers the waker; it is made when the set is next joined.
-        self.shared.state.lock().keys.push_back(key);
+        // The first look registers the waker; it is made when the set is next joined, which whoever
+        // waits already has to be told.
+        member.wake();
         abort
     }
 
@@ -365,5 +369,22 @@ where
             set.spawn(future);
         }
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::JoinSet;
+    use crate::runtime::Builder;
+
+    #[test]
+    fn regression_nothing_is_kept_of_tasks_that_were_detached() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let mut set = JoinSet::new();
+        for _ in 0..100 {
+            set.spawn_on(async {}, runtime.handle());
+            set.detach_all();
+        }
+        assert_eq!(set.shared.state.lock().keys.len(), 0);
     }
 }
