@@ -167,6 +167,13 @@ impl Timers {
         self.fire_due_at(self.clock.now())
     }
 
+    /// Whether timers are due that are left for the next turn.
+    #[cfg(feature = "test-util")]
+    pub(super) fn has_due(&self) -> bool {
+        let now = self.clock.now();
+        self.next_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
     /// Does what another thread asks.
     pub(crate) fn on_message(&self, message: Message) {
         let left_over = match message {

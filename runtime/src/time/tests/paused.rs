@@ -105,6 +105,20 @@ fn advance_fires_what_is_due_before_it_returns() {
 }
 
 #[test]
+fn regression_advance_fires_more_than_one_turn_does() {
+    paused().block_on(task::unconstrained(async {
+        let mut sleeps: Vec<_> = (0..5000).map(|_| Box::pin(sleep(ms(10)))).collect();
+        for sleep in &mut sleeps {
+            assert!(poll_now(sleep.as_mut()).await.is_pending());
+        }
+        advance(ms(10)).await;
+        for sleep in &mut sleeps {
+            assert!(poll_now(sleep.as_mut()).await.is_ready());
+        }
+    }));
+}
+
+#[test]
 fn advance_moves_by_exactly_that_much() {
     paused().block_on(async {
         for duration in [Duration::from_micros(51_592), Duration::from_nanos(1), HOUR] {
