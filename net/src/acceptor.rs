@@ -107,17 +107,27 @@ impl<L: AsFd> Acceptor<L> {
         }
     }
 
-    /// Accepts what is left in the queue of a listener that is about to end: asks the kernel, also if
-    /// the loop has seen no event. Clients that went away are passed over.
+    /// Polls for what is left in the queue of a listener that is about to end: asks the kernel, also
+    /// if the loop has seen no event. Clients that went away are passed over, and a shortage is
+    /// waited out, as in [`poll_accept`](Self::poll_accept).
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if nothing is left; otherwise that of accept(2), a shortage included.
-    pub(crate) fn accept_rest<C>(
+    /// `WouldBlock` if nothing is left; otherwise those that no pause mends.
+    pub(crate) fn poll_accept_rest<C>(
         &self,
+        cx: &mut Context<'_>,
         accept: fn(BorrowedFd<'_>) -> io::Result<C>,
-    ) -> io::Result<C> {
-        self.faults.skip_lost(|| accept(self.io.get_ref().as_fd()))
+    ) -> Poll<io::Result<C>> {
+        loop {
+            ready!(self.faults.poll_pause(cx));
+            match self.faults.skip_lost(|| accept(self.io.get_ref().as_fd())) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    self.faults.start_pause(self.faults.pause_after(error)?);
+                }
+                rest => return Poll::Ready(rest),
+            }
+        }
     }
 
     /// Accepts if a connection is there, and hides no error.

@@ -143,15 +143,16 @@ impl LoopListener {
                     coop.made_progress();
                     return Poll::Ready(self.welcome(socket));
                 }
-                Poll::Ready(Mail::Stop) => match self.accept_rest(acceptor) {
-                    Some(rest) => {
+                Poll::Ready(Mail::Stop) => match self.poll_accept_rest(cx, acceptor) {
+                    Poll::Ready(Some(rest)) => {
                         self.drained += 1;
                         Poll::Ready(rest)
                     }
-                    None => {
+                    Poll::Ready(None) => {
                         self.close_if_empty();
                         continue;
                     }
+                    Poll::Pending => Poll::Pending,
                 },
                 Poll::Pending => {
                     drop(coop);
@@ -213,16 +214,17 @@ impl LoopListener {
 
     /// What still waits in the kernel's queue after a stop. None if that is nothing, or if it came
     /// after the stop.
-    fn accept_rest(
+    fn poll_accept_rest(
         &self,
+        cx: &mut Context<'_>,
         acceptor: &Acceptor<Arc<net::TcpListener>>,
-    ) -> Option<io::Result<Socket>> {
+    ) -> Poll<Option<io::Result<Socket>>> {
         if self.drained >= self.group.drain_max {
-            return None;
+            return Poll::Ready(None);
         }
-        match acceptor.accept_rest(sys::accept) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            rest => Some(rest),
+        match ready!(acceptor.poll_accept_rest(cx, sys::accept)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Ready(None),
+            rest => Poll::Ready(Some(rest)),
         }
     }
 

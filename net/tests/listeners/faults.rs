@@ -80,6 +80,35 @@ async fn full_table() {
 }
 
 #[test]
+fn stop_waits_a_shortage_out() {
+    in_own_process("faults::stop_waits_a_shortage_out", || {
+        run_on(&loops(2), async {
+            let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .unwrap();
+            let connect = |_| net::TcpStream::connect(listeners.local_addr().unwrap()).unwrap();
+            let mut clients: Vec<_> = (0..10).map(connect).collect();
+            let before = getrlimit(Resource::Nofile);
+            let full = Rlimit {
+                current: Some(3),
+                ..before
+            };
+            setrlimit(Resource::Nofile, full).unwrap();
+            let serving = listeners.serve(tell_loop).unwrap();
+            serving.stop();
+            let errors = || -> u64 { serving.counts().iter().map(|it| it.accept_errors).sum() };
+            while errors() < 4 {
+                sleep(Duration::from_millis(20)).await;
+            }
+            setrlimit(Resource::Nofile, before).unwrap();
+            serving.join().await.unwrap();
+            let all = spawn_blocking(move || ask_all(&mut clients));
+            all.await.unwrap();
+        });
+    });
+}
+
+#[test]
 fn panic_of_a_handler_ends_its_connection_alone() {
     let runtime = loops(2);
     run_on(&runtime, async {

@@ -1,5 +1,9 @@
 //! What concerns the process: signals, descriptors; and the traits of futures-io.
 
+use std::fs::File;
+use std::io::Read;
+use std::net;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use oneloop_net::TcpStream;
@@ -8,7 +12,7 @@ use oneloop_runtime::signal::unix::SignalKind;
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{ANY_PORT, ask, client, echo_lines, in_own_process, run, until};
+use crate::support::{ANY_PORT, ask, client, echo_lines, in_own_process, run, run_on_one, until};
 
 #[test]
 fn shutdown_signal_hears_term_and_int() {
@@ -56,6 +60,38 @@ fn full_descriptor_table_is_survived_and_counted() {
                 // Also after its listeners are gone.
                 server.drain(Duration::from_secs(5)).await;
                 assert!(server.counts().accept_errors >= errors);
+            });
+        },
+    );
+}
+
+#[test]
+fn drain_takes_its_queue_with_the_descriptors_that_it_frees() {
+    in_own_process(
+        "process::drain_takes_its_queue_with_the_descriptors_that_it_frees",
+        || {
+            run_on_one(async {
+                let server = Server::builder().serve(ANY_PORT, echo_lines).await.unwrap();
+                let mut idle = client(&server).await;
+                ask(&mut idle).await;
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                let next = File::open("/dev/null").unwrap().as_raw_fd();
+                let full = Rlimit {
+                    current: Some(next.try_into().unwrap()),
+                    ..getrlimit(Resource::Nofile)
+                };
+                setrlimit(Resource::Nofile, full).unwrap();
+                socket.connect(&server.local_addr().into()).unwrap();
+                socket.send(b"ping\n").unwrap();
+                until(&server, |counts| counts.accept_errors >= 1).await;
+                // The idle connection is closed, which makes room for the other.
+                let report = server.drain(Duration::from_secs(20)).await;
+                assert_eq!((report.idle, report.finished), (1, 1), "{report}");
+                let mut answer = [0; 5];
+                net::TcpStream::from(socket)
+                    .read_exact(&mut answer)
+                    .unwrap();
+                assert_eq!(&answer, b"ping\n");
             });
         },
     );
