@@ -27,7 +27,7 @@ use oneloop_runtime::runtime::LoopLoad;
 pub enum AcceptPolicy {
     /// The loop that accepted: the kernel's choice.
     Kernel,
-    /// The loop that accepted, unless it has clearly more tasks (an eighth more, and at least four)
+    /// The loop that accepted, unless it has clearly more tasks (more than an eighth and four on top)
     /// than the better of two others.
     #[default]
     LeastLoaded,

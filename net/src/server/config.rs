@@ -16,6 +16,9 @@ use crate::listeners::AcceptPolicy;
 /// Connections that a server serves at once by default.
 pub const MAX_CONNECTIONS_DEFAULT: usize = 10_000;
 
+/// A limit that is looked at more often would keep its loop busy.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
 /// What a server does about a new connection when it has as many as it may have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -126,29 +129,29 @@ impl ServerBuilder {
     }
 
     /// Closes a connection that has been [idle](super::ConnectionState::Idle) for this long: no
-    /// byte came or went, and its handler waits in a read. Default: none.
+    /// byte came or went, and its handler waits in a read. Default: none; at least a millisecond.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.config.idle_timeout = Some(limit);
+        self.config.idle_timeout = Some(limit.max(TIMEOUT_MIN));
         self
     }
 
     /// Limits the time in which a request has to arrive, however steadily its bytes come. It counts
     /// from the handler's first wait for more of it: a read that waits when that is over fails with
-    /// `TimedOut`. Default: none.
+    /// `TimedOut`. Default: none; at least a millisecond.
     ///
     /// A request begins with the first byte that is read, or with
     /// [`request_guard`](Connection::request_guard). It ends when the guard is dropped; without
     /// guards, with the first byte that the handler writes. So a handler that only reads needs
     /// guards, or no such limit.
     pub fn read_timeout(mut self, limit: Duration) -> Self {
-        self.config.read_timeout = Some(limit);
+        self.config.read_timeout = Some(limit.max(TIMEOUT_MIN));
         self
     }
 
     /// Limits the time for which a write may wait without the peer taking a byte: it then fails
-    /// with `TimedOut`. Default: none.
+    /// with `TimedOut`. Default: none; at least a millisecond.
     pub fn write_timeout(mut self, limit: Duration) -> Self {
-        self.config.write_timeout = Some(limit);
+        self.config.write_timeout = Some(limit.max(TIMEOUT_MIN));
         self
     }
 

@@ -129,6 +129,11 @@ impl Connection {
             let problem = "more bytes than the memory cap of the server";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
+        // A poll to read may have been given up while it waited for its turn, which would stand before
+        // this, and then hold what this waits for. If it was not, it takes its turn anew.
+        if self.turn.take().is_some() {
+            self.link.turn_is_lost();
+        }
         memory.take(bytes).await;
         let reservation = Reservation::new(&self.link, bytes);
         // Perhaps that was what made the room.
@@ -166,7 +171,10 @@ impl Connection {
 /// What one read discards: it lies in the future, so it is small.
 const DISCARD_BYTES: usize = 512;
 
-/// Polling: of the tasks that poll one direction only the one that polled last is woken.
+/// Polling: of the tasks that poll one direction only the one that polled last is woken. A poll that
+/// was pending and is not repeated is not known to be given up: the connection counts as one that
+/// waits to read (so it may be idle) or to write until it is polled again or moves a byte. The futures
+/// of the async methods tell when they are dropped.
 impl Connection {
     /// Polls to read into `buf`. 0 bytes are the end of the stream, unless `buf` is empty.
     ///

@@ -81,7 +81,7 @@ counts! {
     /// Writes that failed because the peer took nothing for too long.
     write_timeouts,
     /// Times that a connection had to wait because the server was full (policy `Pause`, and
-    /// `ShedIdle` without an idle connection).
+    /// `ShedIdle` without an idle connection on its loop).
     paused,
     /// Connections that were accepted and closed because the server was full (policy `Reject`).
     rejected,

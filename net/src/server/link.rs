@@ -295,6 +295,11 @@ impl Link {
         self.leave_idle();
     }
 
+    /// The turn for which a read waits was taken from it.
+    pub(super) fn turn_is_lost(&self) {
+        self.reader.wake();
+    }
+
     /// A read waits for bytes. If nothing is half done the connection is idle, and may be closed
     /// for it.
     ///

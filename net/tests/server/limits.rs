@@ -205,6 +205,29 @@ fn requests_that_arrive_in_time_have_the_full_limit_each() {
 }
 
 #[test]
+fn limits_of_nothing_do_not_keep_a_loop_busy() {
+    async fn busy(connection: Connection) -> io::Result<()> {
+        let _request = connection.request_guard();
+        sleep(10 * LIMIT).await;
+        connection.write_all(b"x").await
+    }
+    let runtime = loops(1);
+    run_on(&runtime, async {
+        let builder = Server::builder().idle_timeout(Duration::ZERO);
+        let builder = builder.read_timeout(Duration::ZERO);
+        let server = builder.serve(ANY_PORT, busy).await.unwrap();
+        let busy = client(&server).await;
+        until(&server, |counts| counts.connections == 1).await;
+        let polls = || runtime.metrics().loops()[0].polls;
+        let before = polls();
+        sleep(Duration::from_millis(200)).await;
+        let more = polls() - before;
+        assert!(more < 2000, "{more} polls");
+        drop(busy);
+    });
+}
+
+#[test]
 fn time_that_a_handler_takes_itself_is_not_its_peers() {
     async fn slow_starter(connection: Connection) -> io::Result<()> {
         let mut byte = [0];

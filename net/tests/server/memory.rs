@@ -1,8 +1,9 @@
 //! The memory cap: who waits, and who does not.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use oneloop_net::TcpStream;
@@ -177,6 +178,62 @@ fn connection_that_was_ended_while_it_waited_gets_no_memory() {
         assert_closed(&mut waiting).await;
         assert_eq!(OUTCOME.get(), Some(io::ErrorKind::ConnectionAborted));
         assert_eq!(server.counts().reserved_bytes, 0);
+    });
+}
+
+#[test]
+fn poll_that_was_given_up_in_its_turn_holds_nothing_back() {
+    thread_local! {
+        static GIVES_UP: Cell<bool> = const { Cell::new(false) };
+    }
+    const ALL: usize = 100 * KIB;
+    async fn by_order(connection: Connection) -> io::Result<()> {
+        let mut order = [0];
+        connection.read_exact(&mut order).await?;
+        if &order == b"p" {
+            // The answer ends the request.
+            connection.write_all(&order).await?;
+            while !GIVES_UP.get() {
+                let read = poll_fn(|cx| Poll::Ready(connection.poll_read(cx, &mut [0]))).await;
+                assert!(read.is_pending());
+                yield_now().await;
+            }
+        }
+        let _request = connection.request_guard();
+        let _held = connection.reserve(ALL).await?;
+        connection.write_all(&order).await?;
+        if &order == b"h" {
+            connection.read(&mut order).await?;
+        }
+        Ok(())
+    }
+    run_on_one(async {
+        let server = Server::builder().memory_cap(ALL);
+        let server = server.serve(ANY_PORT, by_order).await.unwrap();
+        let mut answer = [0];
+        let mut polls = client(&server).await;
+        polls.write_all(b"p").await.unwrap();
+        polls.read_exact(&mut answer).await.unwrap();
+        let mut holder = client(&server).await;
+        holder.write_all(b"h").await.unwrap();
+        holder.read_exact(&mut answer).await.unwrap();
+        let mut waiting = client(&server).await;
+        waiting.write_all(b"w").await.unwrap();
+        until(&server, |counts| counts.accepted == 3).await;
+        polls.write_all(b"x").await.unwrap();
+        until(&server, |counts| counts.memory_waits > 0).await;
+        GIVES_UP.set(true);
+        yield_now().await;
+        drop(holder);
+        timeout(10 * WHILE, waiting.read_exact(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        timeout(10 * WHILE, polls.read_exact(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&answer, b"p");
     });
 }
 

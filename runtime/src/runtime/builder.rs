@@ -159,7 +159,7 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` on a loop's thread after a sleep.
+    /// Calls `hook` on a loop's thread after a sleep, or where the loop has found work in place of one.
     pub fn on_thread_unpark<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
         self.hooks.unpark = Some(into_hook(hook));
         self

@@ -23,7 +23,7 @@ use crate::worker::{Local, Remote};
 #[non_exhaustive]
 pub enum Placement {
     /// From outside the runtime's loops: the less loaded of two loops chosen at random. From a
-    /// loop: that loop, unless it has clearly more live tasks (an eighth more, and at least four)
+    /// loop: that loop, unless it has clearly more live tasks (more than an eighth and four on top)
     /// than the better of two others.
     #[default]
     Adaptive,

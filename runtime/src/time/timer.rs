@@ -16,7 +16,8 @@
 //!
 //! # Invariants
 //!
-//! T2. A timer is ready exactly if the clock, read by the poll itself, has reached the deadline.
+//! T2. A timer is ready only if the clock, read by the poll itself, has reached the deadline. One that
+//!     is armed here is asked no more than whether it has fired: it is ready from the turn that fires it.
 //! T3. `Pending` is answered only if an entry with the latest deadline and waker is in the wheel of
 //!     `home`, or in a message that its inbox has accepted.
 //! T4. An armed timer's entry is on `home`, and only this timer knows its key or id. What was armed

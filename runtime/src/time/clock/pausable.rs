@@ -11,7 +11,8 @@
 //! ```
 //!
 //! # Why it is so
-//! Only a runtime of one loop can be paused: the others' clocks would jump while they work.
+//! Only a current-thread runtime can be paused: on several loops clocks would jump while others work.
+//! (A `block_on` that runs beside another has a loop of its own, and moves the clock as well.)
 //! The lock is a plain mutex; a runtime whose clock was never paused does not take it.
 
 use std::fmt;
@@ -240,7 +241,9 @@ fn current() -> Arc<Clock> {
 /// `Instant` and the system's clocks go on.
 ///
 /// While the clock is paused and the loop has nothing else to do, the clock jumps to the next
-/// timer instead of waiting for it. It does not while a function given to `spawn_blocking` runs.
+/// timer instead of waiting for it. It does not while a function given to `spawn_blocking` runs. If
+/// several threads are in `block_on` at once, each has a loop, and the one that has nothing to do moves
+/// the clock for all.
 ///
 /// # Panics
 ///
