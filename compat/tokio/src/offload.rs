@@ -25,7 +25,7 @@ pub(crate) const BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub(crate) struct Offload<T> {
     state: State<T>,
     /// An error of a write that was answered before.
-    write_error: Option<io::ErrorKind>,
+    write_error: Option<io::Error>,
     buffer_bytes_max: usize,
     lost: fn(JoinError) -> io::Error,
 }
@@ -105,10 +105,13 @@ impl<T: Send + 'static> Offload<T> {
             State::Busy(call) => match ready!(Pin::new(call).poll(cx)) {
                 Ok((idle, done)) => {
                     self.state = State::Idle(idle);
-                    if let Done::Write(Err(error)) = &done {
-                        self.write_error = Some(error.kind());
-                    }
-                    Poll::Ready(Ok(Some(done)))
+                    Poll::Ready(Ok(Some(match done {
+                        Done::Write(Err(error)) => {
+                            self.write_error = Some(error);
+                            Done::Write(Ok(()))
+                        }
+                        done => done,
+                    })))
                 }
                 Err(error) => {
                     self.state = State::Lost;
@@ -144,9 +147,7 @@ impl<T: Send + 'static> Offload<T> {
     }
 
     fn take_write_error(&mut self) -> io::Result<()> {
-        self.write_error
-            .take()
-            .map_or(Ok(()), |kind| Err(kind.into()))
+        self.write_error.take().map_or(Ok(()), Err)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "full")]
 
+mod errors;
 mod ids;
 mod pipes;
 mod shutdown;

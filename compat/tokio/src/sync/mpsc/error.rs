@@ -41,8 +41,8 @@ impl<T> TrySendError<T> {
 
 impl<T> fmt::Debug for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Padded as a text, without asking the message for anything.
-        fmt::Display::fmt(
+        // In quotes, as tokio has it, without asking the message for anything.
+        fmt::Debug::fmt(
             match self {
                 Self::Full(_) => "Full(..)",
                 Self::Closed(_) => "Closed(..)",
@@ -136,7 +136,7 @@ mod timeout {
 
     impl<T> fmt::Debug for SendTimeoutError<T> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            fmt::Display::fmt(
+            fmt::Debug::fmt(
                 match self {
                     Self::Timeout(_) => "Timeout(..)",
                     Self::Closed(_) => "Closed(..)",
