@@ -25,11 +25,13 @@ pub(crate) enum Area {
     Stream,
     /// The tests of tokio-test.
     Test,
+    /// The tests of tokio-util.
+    Util,
 }
 
 impl Area {
     /// The name of each, and its baseline: how many tests of its run with tokio itself on Linux.
-    const ALL: [(Self, &'static str, usize); 17] = [
+    const ALL: [(Self, &'static str, usize); 18] = [
         (Self::Sync, "sync", 396),
         (Self::Rt, "rt", 311),
         (Self::Io, "io", 191),
@@ -47,6 +49,7 @@ impl Area {
         (Self::Misc, "misc", 4),
         (Self::Stream, "stream", 118),
         (Self::Test, "test", 34),
+        (Self::Util, "util", 307),
     ];
 
     pub(crate) fn from_name(name: &str) -> Result<Self> {
@@ -116,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_baseline_of_tokio_is_1414_tests() {
-        let of_tokio = |area: &Area| !matches!(area, Area::Stream | Area::Test);
+        let of_tokio = |area: &Area| !matches!(area, Area::Stream | Area::Test | Area::Util);
         let tests: usize = Area::all().filter(of_tokio).map(Area::baseline).sum();
         assert_eq!(tests, 1_414);
     }

@@ -167,12 +167,12 @@ mod tests {
     #[test]
     fn a_total_below_its_share_is_told_by_a_full_run_alone() {
         let mut areas = all_at_baseline();
-        for (area, tests) in [(Area::Sync, 19), (Area::Rt, 15)] {
+        for (area, tests) in [(Area::Sync, 19), (Area::Rt, 15), (Area::Io, 9)] {
             fail(&mut areas, area, tests);
         }
         assert_eq!(
             shortfalls_of_all(&areas),
-            ["all: 97.82 % passed, and 98.00 % should"]
+            ["all: 97.70 % passed, and 98.00 % should"]
         );
         assert_eq!(shortfalls(&areas, |_| true, false), [""; 0]);
     }

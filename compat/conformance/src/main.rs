@@ -121,13 +121,13 @@ fn target_dir(work: &Path) -> PathBuf {
 const HELP: &str = "\
 run [--real] [AREA...]
 
-Compiles the tests that tokio, tokio-stream and tokio-test ship in their registry packages against
-the facade, runs each file under a limit of 60 s, and prints passed / failed / not applicable for
-each area. Fails if a test fails that does not stand in not-applicable.txt, if an area runs fewer
-tests than tokio itself or less than 95 % of them pass, and, when all areas run, if less than 98 % of
-all pass.
+Compiles the tests that tokio, tokio-stream, tokio-test and tokio-util ship in their registry
+packages against the facade, runs each file under a limit of 60 s, and prints passed / failed / not
+applicable for each area. Fails if a test fails that does not stand in not-applicable.txt, if an area
+runs fewer tests than tokio itself or less than 95 % of them pass, and, when all areas run, if less
+than 98 % of all pass.
 
   --real   with tokio itself instead of the facade
   AREA     sync rt io task time macros net-tcp fs net-unix io-driver net-udp net-misc process
-           signal misc stream test; default: all
+           signal misc stream test util; default: all
 ";

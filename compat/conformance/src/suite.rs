@@ -52,6 +52,7 @@ pub(crate) fn prepare(work: &Path, facade: Option<&Path>) -> Result<Vec<Package>
         ("tokio", None),
         ("tokio-stream", Some(Area::Stream)),
         ("tokio-test", Some(Area::Test)),
+        ("tokio-util", Some(Area::Util)),
     ] {
         let directory = work.join(name);
         copy_tree(
@@ -169,6 +170,7 @@ edition = "2021"
 tokio = "=1.54.1"
 tokio-stream = "=0.1.19"
 tokio-test = "=0.4.6"
+tokio-util = "=0.7.20"
 "#;
 
 /// The tests look at the features of the package that holds them, and at its homepage.
@@ -183,8 +185,14 @@ homepage = "https://tokio.rs"
 [features]
 default = ["full", "test-util"]
 full = [
-    "fs", "io-std", "io-util", "macros", "net", "process", "rt", "rt-multi-thread", "signal", "sync", "time",
+    "codec", "compat", "fs", "io", "io-std", "io-util", "join-map", "macros", "net", "process", "rt",
+    "rt-multi-thread", "signal", "sync", "time",
 ]
+# Those of tokio-util, which is there with all of its own.
+codec = []
+compat = []
+io = []
+join-map = []
 fs = ["tokio/fs"]
 io-std = ["tokio/io-std"]
 io-util = ["tokio/io-util"]
@@ -207,6 +215,8 @@ bytes = "1"
 futures = { version = "0.3", features = ["async-await"] }
 futures-concurrency = "7"
 futures-core = "0.3"
+futures-io = "0.3"
+futures-sink = "0.3"
 futures-test = "0.3"
 futures-util = "0.3"
 libc = "0.2"
@@ -221,7 +231,7 @@ socket2 = { version = "0.6", features = ["all"] }
 tempfile = "3"
 tokio-stream = { version = "=0.1.19", features = ["full"] }
 tokio-test = "=0.4.6"
-tokio-util = { version = "0.7", features = ["rt"] }
+tokio-util = { version = "=0.7.20", features = ["full"] }
 
 [lints.rust]
 unexpected_cfgs = "allow"
