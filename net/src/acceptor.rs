@@ -22,6 +22,7 @@ use oneloop_runtime::io::{Direction, Interest, Ready, Source};
 use oneloop_runtime::time::sleep;
 
 use crate::faults::Faults;
+use crate::sys;
 
 /// A listening socket of std's, `L`. The caller says how a connection `C` is accepted from it.
 #[derive(Debug)]
@@ -108,8 +109,8 @@ impl<L: AsFd> Acceptor<L> {
     }
 
     /// Polls for what is left in the queue of a listener that is about to end: asks the kernel, also
-    /// if the loop has seen no event. Clients that went away are passed over, and a shortage is
-    /// waited out, as in [`poll_accept`](Self::poll_accept).
+    /// if the loop has seen no event. Clients that went away are passed over. A shortage is waited out
+    /// while somebody waits, as in [`poll_accept`](Self::poll_accept).
     ///
     /// # Errors
     ///
@@ -121,11 +122,23 @@ impl<L: AsFd> Acceptor<L> {
     ) -> Poll<io::Result<C>> {
         loop {
             ready!(self.faults.poll_pause(cx));
-            match self.faults.skip_lost(|| accept(self.io.get_ref().as_fd())) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    self.faults.start_pause(self.faults.pause_after(error)?);
+            let listener = self.io.get_ref().as_fd();
+            match self.faults.skip_lost(|| accept(listener)) {
+                Ok(connection) => {
+                    self.faults.recovered();
+                    return Poll::Ready(Ok(connection));
                 }
-                rest => return Poll::Ready(rest),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(error));
+                }
+                Err(error) => {
+                    let pause = self.faults.pause_after(error)?;
+                    // The kernel takes the descriptor first: it is short of one for nobody, too.
+                    if !sys::has_input(listener) {
+                        return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
+                    }
+                    self.faults.start_pause(pause);
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::addr::SocketAddrArg;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
@@ -141,6 +142,12 @@ pub(crate) fn receive_vectored(
     bufs: &mut [IoSliceMut<'_>],
 ) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::readv(stream, &mut *bufs))?)
+}
+
+/// Whether a read, or an accept, would find something or fail: a look, which does not wait.
+pub(crate) fn has_input(socket: BorrowedFd<'_>) -> bool {
+    let mut look = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+    retry_on_intr(|| poll(&mut look, Some(&Timespec::default()))).is_ok_and(|ready| ready > 0)
 }
 
 /// Copies what is first in the receive queue and leaves it there.

@@ -1,13 +1,17 @@
 //! Sets of tasks.
 
 use std::collections::HashSet;
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 
 use oneloop::task::{self, JoinSet};
 use waker_fn::waker_fn;
 
-use crate::support::{Fate, Gate, each_runtime, one_loop, two_loops, within_deadline};
+use crate::support::{
+    Fate, Gate, current_thread, each_runtime, one_loop, two_loops, within_deadline,
+};
 
 #[test]
 fn tasks_are_joined_in_the_order_in_which_they_finish() {
@@ -137,7 +141,7 @@ fn regression_who_waits_hears_of_a_task_that_is_spawned_later() {
         let waker = waker_fn(move || woken.send(()).unwrap());
         let _entered = runtime.enter();
         let mut set = JoinSet::new();
-        set.spawn(std::future::pending());
+        set.spawn(pending());
         let mut cx = Context::from_waker(&waker);
         assert!(set.poll_join_next(&mut cx).is_pending());
         set.spawn(async { 5 });
@@ -148,5 +152,22 @@ fn regression_who_waits_hears_of_a_task_that_is_spawned_later() {
             }
         };
         assert_eq!(joined.unwrap().unwrap(), 5);
+    });
+}
+
+#[test]
+fn who_waits_for_a_set_that_is_emptied_is_woken() {
+    within_deadline(|| {
+        let runtime = current_thread();
+        let is_woken = Arc::new(AtomicBool::new(false));
+        let woken = Arc::clone(&is_woken);
+        let waker = waker_fn(move || woken.store(true, Ordering::Release));
+        let mut cx = Context::from_waker(&waker);
+        let mut set = JoinSet::new();
+        set.spawn_on(pending::<()>(), runtime.handle());
+        assert!(set.poll_join_next(&mut cx).is_pending());
+        set.detach_all();
+        assert!(is_woken.load(Ordering::Acquire));
+        assert!(matches!(set.poll_join_next(&mut cx), Poll::Ready(None)));
     });
 }

@@ -271,7 +271,8 @@ pub struct Stopper {
 impl Stopper {
     /// Ends the accepting: each loop takes what waits in the kernel's queue and for itself, and then
     /// closes its socket. A client that connects in the moment between is reset; a flood of them
-    /// does not hold the end up, since no more is taken than the queue may have held.
+    /// does not hold the end up, since no more is taken than the queue may have held. While descriptors
+    /// or memory are short and clients are in the queue, it waits for room.
     ///
     /// # Threads
     ///

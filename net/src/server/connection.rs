@@ -117,7 +117,7 @@ impl Connection {
     /// # Errors
     ///
     /// `InvalidInput` for more than the cap; `ConnectionAborted` if the server has ended the
-    /// connection.
+    /// connection (of one that waits, when its turn comes).
     ///
     /// # Cancel safety
     ///
@@ -130,12 +130,12 @@ impl Connection {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
         // A poll to read may have been given up while it waited for its turn, which would stand before
-        // this, and then hold what this waits for. If it was not, it takes its turn anew.
-        if self.turn.take().is_some() {
-            self.link.turn_is_lost();
-        }
+        // this, and then hold what this waits for. If it was not, it takes its turn anew, and needs
+        // none once this has its memory.
+        self.lose_turn();
         memory.take(bytes).await;
         let reservation = Reservation::new(&self.link, bytes);
+        self.lose_turn();
         // Perhaps that was what made the room.
         self.link.check()?;
         Ok(reservation)
@@ -173,8 +173,8 @@ const DISCARD_BYTES: usize = 512;
 
 /// Polling: of the tasks that poll one direction only the one that polled last is woken. A poll that
 /// was pending and is not repeated is not known to be given up: the connection counts as one that
-/// waits to read (so it may be idle) or to write until it is polled again or moves a byte. The futures
-/// of the async methods tell when they are dropped.
+/// waits to read (so it may be idle) or to write until it is polled again or moves a byte, and at the
+/// memory cap keeps its turn. The futures of the async methods tell when they are dropped.
 impl Connection {
     /// Polls to read into `buf`. 0 bytes are the end of the stream, unless `buf` is empty.
     ///
@@ -288,10 +288,12 @@ impl Connection {
         let registry = &self.link.registry;
         let memory = &registry.shared.memory;
         let mut turn = self.turn.take();
+        if self.link.reserved_bytes.get() > 0 {
+            return Poll::Ready(());
+        }
         if turn.is_none()
             && memory.is_waited_for()
             && !self.link.is_in_request()
-            && self.link.reserved_bytes.get() == 0
             && matches!(self.stream.poll_peek(cx, &mut [0]), Poll::Ready(Ok(1)))
         {
             registry.counts().memory_waits.add(1);
@@ -533,6 +535,13 @@ impl Connection {
     /// Safe: it happens at the first poll.
     pub async fn shutdown(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_shutdown(cx)).await
+    }
+
+    /// Takes the turn from the read that waits for it, if one does.
+    fn lose_turn(&self) {
+        if self.turn.take().is_some() {
+            self.link.turn_is_lost();
+        }
     }
 
     /// A read that waited was dropped.

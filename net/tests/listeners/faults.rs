@@ -109,6 +109,28 @@ fn stop_waits_a_shortage_out() {
 }
 
 #[test]
+fn shortage_does_not_hold_up_a_stop_for_nobody() {
+    in_own_process(
+        "faults::shortage_does_not_hold_up_a_stop_for_nobody",
+        || {
+            run_on(&loops(2), async {
+                let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
+                    .await
+                    .unwrap();
+                let full = Rlimit {
+                    current: Some(3),
+                    ..getrlimit(Resource::Nofile)
+                };
+                setrlimit(Resource::Nofile, full).unwrap();
+                let serving = listeners.serve(tell_loop).unwrap();
+                serving.stop();
+                serving.join().await.unwrap();
+            });
+        },
+    );
+}
+
+#[test]
 fn panic_of_a_handler_ends_its_connection_alone() {
     let runtime = loops(2);
     run_on(&runtime, async {

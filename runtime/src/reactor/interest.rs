@@ -10,9 +10,9 @@ use super::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE, WRITE_C
 pub struct Interest(u8);
 
 impl Interest {
-    /// Input, or the end of input.
+    /// Input, the end of input, or an error, which the next call tells.
     pub const READABLE: Self = Self(1);
-    /// Room for output, or the end of output.
+    /// Room for output, the end of output, or an error, which the next call tells.
     pub const WRITABLE: Self = Self(1 << 1);
     /// Out-of-band data, or an exceptional condition (`EPOLLPRI` in epoll_ctl(2)).
     pub const PRIORITY: Self = Self(1 << 2);
@@ -116,9 +116,9 @@ pub struct Ready(u64);
 impl Ready {
     /// Nothing.
     pub const EMPTY: Self = Self(0);
-    /// Input.
+    /// Input, or an error.
     pub const READABLE: Self = Self(READABLE);
-    /// Room for output.
+    /// Room for output, or an error.
     pub const WRITABLE: Self = Self(WRITABLE);
     /// The end of input: the peer has shut down its writing side, or the connection is gone.
     pub const READ_CLOSED: Self = Self(READ_CLOSED);

@@ -222,7 +222,8 @@ impl Builder {
         self
     }
 
-    /// Limits the threads of the blocking pool. Default: 512.
+    /// Limits the threads of the blocking pool that take jobs. Default: 512. One that has been idle for
+    /// too long and is in its hook [`on_thread_stop`](Self::on_thread_stop) is not among them any more.
     ///
     /// # Panics
     ///

@@ -111,8 +111,13 @@ impl<T> JoinSet<T> {
     /// Takes all tasks out without aborting them.
     pub fn detach_all(&mut self) {
         self.tasks = Table::new();
-        // Their keys go with them, those that they still have to call with included.
-        self.shared = Arc::default();
+        // Their keys go with them, those that they still have to call with included. Who waits finds
+        // the set empty.
+        let shared = std::mem::take(&mut self.shared);
+        let joiner = shared.state.lock().joiner.take();
+        if let Some(joiner) = joiner {
+            wake_contained(joiner);
+        }
     }
 
     /// Whether a task of this id is in the set.

@@ -89,6 +89,8 @@ pub(crate) struct Timers {
     /// Wakers taken out of the wheel and not woken yet. Empty between calls; kept for its memory.
     batch: Cell<Vec<Waker>>,
     home: OnceCell<Arc<Home>>,
+    /// One has fired between two turns.
+    has_fired_apart: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -113,6 +115,7 @@ impl Timers {
             }),
             batch: Cell::new(Vec::new()),
             home: OnceCell::new(),
+            has_fired_apart: Cell::new(false),
         }
     }
 
@@ -165,6 +168,11 @@ impl Timers {
             return 0;
         }
         self.fire_due_at(self.clock.now())
+    }
+
+    /// Whether any has fired outside [`fire_due`](Self::fire_due) since the last call.
+    pub(crate) fn take_fired_apart(&self) -> bool {
+        self.has_fired_apart.take()
     }
 
     /// Whether timers are due that are left for the next turn.
@@ -253,6 +261,7 @@ impl Timers {
         let due = state.fire(key);
         drop(state);
         if let Some(waker) = due {
+            self.has_fired_apart.set(true);
             wake_contained(waker);
         }
         false

@@ -410,6 +410,9 @@ impl Local {
     }
 
     fn publish(&self) {
+        if self.timers.take_fired_apart() {
+            self.remote.published.publish_timers(&self.timers.stats());
+        }
         self.remote
             .published
             .publish(&self.counts, self.reactor.len(), self.timers.len());
