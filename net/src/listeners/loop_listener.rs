@@ -213,7 +213,8 @@ impl LoopListener {
     }
 
     /// What still waits in the kernel's queue after a stop. None if that is nothing, or if it came
-    /// after the stop.
+    /// after the stop. While it waits out a shortage, what other loops hand over is not announced: it
+    /// is taken when the pause is over.
     fn poll_accept_rest(
         &self,
         cx: &mut Context<'_>,

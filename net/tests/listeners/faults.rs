@@ -38,6 +38,17 @@ fn processor_time() -> Duration {
     )
 }
 
+/// Lets no descriptor have a number from here on. What was before.
+fn limit_descriptors(limit: u64) -> Rlimit {
+    let before = getrlimit(Resource::Nofile);
+    let full = Rlimit {
+        current: Some(limit),
+        ..before
+    };
+    setrlimit(Resource::Nofile, full).unwrap();
+    before
+}
+
 /// 50 clients wait, ten can be accepted. When the limit is lifted, all are served.
 async fn full_table() {
     let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
@@ -46,15 +57,10 @@ async fn full_table() {
     let address = listeners.local_addr().unwrap();
     let connect = |_| net::TcpStream::connect(address).unwrap();
     let mut clients: Vec<_> = (0..50).map(connect).collect();
-    let before = getrlimit(Resource::Nofile);
     let next: Vec<_> = (0..=10).map(|_| File::open("/dev/null").unwrap()).collect();
     let limit = u64::try_from(next[10].as_raw_fd()).unwrap();
     drop(next);
-    let full = Rlimit {
-        current: Some(limit),
-        ..before
-    };
-    setrlimit(Resource::Nofile, full).unwrap();
+    let before = limit_descriptors(limit);
 
     let (start, used) = (Instant::now(), processor_time());
     let serving = listeners.serve(tell_loop).unwrap();
@@ -88,12 +94,7 @@ fn stop_waits_a_shortage_out() {
                 .unwrap();
             let connect = |_| net::TcpStream::connect(listeners.local_addr().unwrap()).unwrap();
             let mut clients: Vec<_> = (0..10).map(connect).collect();
-            let before = getrlimit(Resource::Nofile);
-            let full = Rlimit {
-                current: Some(3),
-                ..before
-            };
-            setrlimit(Resource::Nofile, full).unwrap();
+            let before = limit_descriptors(3);
             let serving = listeners.serve(tell_loop).unwrap();
             serving.stop();
             let errors = || -> u64 { serving.counts().iter().map(|it| it.accept_errors).sum() };
@@ -117,11 +118,7 @@ fn shortage_does_not_hold_up_a_stop_for_nobody() {
                 let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
                     .await
                     .unwrap();
-                let full = Rlimit {
-                    current: Some(3),
-                    ..getrlimit(Resource::Nofile)
-                };
-                setrlimit(Resource::Nofile, full).unwrap();
+                limit_descriptors(3);
                 let serving = listeners.serve(tell_loop).unwrap();
                 serving.stop();
                 serving.join().await.unwrap();
