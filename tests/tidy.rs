@@ -81,6 +81,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/src/sys/signals.rs",
     "runtime/src/task/local_set.rs",
     "runtime/src/task/spawned.rs",
+    "runtime/src/worker/remote.rs",
     "tests/fork.rs",
     "tests/runtime/panics.rs",
     "tests/stress.rs",

@@ -37,6 +37,8 @@ thread_local! {
 /// What every poll asks for: in one place, so that a poll looks it up once.
 struct Current {
     local: Cell<*const Local>,
+    /// The runtime that was entered last: only compared, never followed.
+    runtime: Cell<*const Shared>,
     task: Cell<*const Meta>,
     /// The data pointer of the waker that the loop gave to the future being polled.
     trusted_waker: Cell<*const ()>,
@@ -47,6 +49,7 @@ impl Current {
     const fn nothing() -> Self {
         Self {
             local: Cell::new(ptr::null()),
+            runtime: Cell::new(ptr::null()),
             task: Cell::new(ptr::null()),
             trusted_waker: Cell::new(ptr::null()),
             budget: Cell::new(Budget::UNLIMITED),
@@ -63,6 +66,14 @@ pub(crate) fn with_local<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
     // SAFETY: `RunningLoop` sets the pointer to a `Local` that it borrows, and takes it back when
     // it is dropped, on this thread; the loop outlives every call made while it runs.
     f(unsafe { local.as_ref() })
+}
+
+/// Calls `f` with the loop that runs on this thread, if it is one of the runtime that was entered last.
+pub(crate) fn with_current_loop<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
+    let runtime = CURRENT
+        .try_with(|current| current.runtime.get())
+        .unwrap_or(ptr::null());
+    with_local(|local| f(local.filter(|local| Arc::as_ptr(local.shared()) == runtime)))
 }
 
 /// Makes this thread one of the runtime's blocking pool, for good.
@@ -301,6 +312,7 @@ impl Entered {
         let depth = HANDLES.try_with(|handles| {
             let mut handles = handles.borrow_mut();
             handles.push(handle);
+            set_current_runtime(handles.last());
             handles.len()
         });
         Self {
@@ -316,7 +328,9 @@ impl Drop for Entered {
         let Ok(left) = HANDLES.try_with(|handles| {
             let mut handles = handles.borrow_mut();
             let in_order = handles.len() == self.depth;
-            (handles.pop(), in_order)
+            let left = handles.pop();
+            set_current_runtime(handles.last());
+            (left, in_order)
         }) else {
             return;
         };
@@ -328,6 +342,14 @@ impl Drop for Entered {
              of a runtime that was entered later is still alive on this thread"
         );
     }
+}
+
+fn set_current_runtime(handle: Option<&Handle>) {
+    let runtime = handle.map_or(ptr::null(), |handle| Arc::as_ptr(handle.shared()));
+    // An error means that the thread is ending: nobody asks any more.
+    CURRENT
+        .try_with(|current| current.runtime.set(runtime))
+        .unwrap_or(());
 }
 
 /// There is no runtime on this thread.

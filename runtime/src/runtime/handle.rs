@@ -12,7 +12,7 @@ use crate::metrics::LoopMetrics;
 use crate::primitive::sync::Arc;
 use crate::task::{self, Home, JoinHandle, Options};
 use crate::time::Clock;
-use crate::worker::{LoopId, Remote};
+use crate::worker::{HomeLoop, LoopId, Remote};
 
 /// A handle to a runtime. Clones are cheap.
 ///
@@ -120,7 +120,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         match self.shared.place() {
-            Some(home) => task::spawn_at(future, options, home),
+            Some(place) => task::spawn_at(future, options, &place),
             None => refuse_forked(),
         }
     }
@@ -166,8 +166,8 @@ impl Handle {
         };
         let future = async move { make().await };
         // SAFETY: until its first poll, which happens at home, the future holds only the closure,
-        // which is Send.
-        let (new, join) = unsafe { task::create(future, Home::Loop(Arc::clone(home)), options) };
+        // which is Send. The handle keeps the home.
+        let (new, join) = unsafe { task::create(future, Home::Loop(HomeLoop::of(home)), options) };
         task::send_home(new);
         join
     }

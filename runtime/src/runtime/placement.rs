@@ -11,12 +11,12 @@
 
 use std::cell::Cell;
 
-use super::Shared;
+use super::{Handle, Shared, refuse_forked};
 use crate::context;
 use crate::primitive::counter::{Counter, Ordering};
 use crate::primitive::sync::Arc;
 use crate::primitive::{IS_MODEL, thread_local};
-use crate::worker::{Local, Remote};
+use crate::worker::{HomeLoop, Local, Remote};
 
 /// On which loop of a multi-thread runtime `spawn` places a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,32 +35,74 @@ pub enum Placement {
     LeastLoaded,
 }
 
+/// The loop that was chosen for a task, and that exists until the task is there: another than this
+/// thread's is held, this thread's stays anyway. One word, which is returned in a register.
+#[derive(Debug)]
+pub(crate) struct Place(Option<Arc<Remote>>);
+
+impl Place {
+    /// The loop of this thread.
+    pub(crate) const HERE: Self = Self(None);
+
+    pub(crate) fn at(remote: &Arc<Remote>) -> Self {
+        Self(Some(Arc::clone(remote)))
+    }
+
+    /// On the thread that chose the place.
+    #[inline]
+    pub(crate) fn home(&self) -> HomeLoop {
+        if let Some(remote) = &self.0 {
+            return HomeLoop::of(remote);
+        }
+        context::with_local(|local| {
+            HomeLoop::of(local.expect("a loop runs on this thread").remote())
+        })
+    }
+}
+
+/// Where a task of the runtime that is current on this thread goes.
+///
+/// # Panics
+///
+/// Outside a runtime. In a child of fork(2).
+#[track_caller]
+pub(crate) fn place() -> Place {
+    // Without a look at the handle, which most spawns do without.
+    if let Some(place) = context::with_current_loop(|own| own.map(place_from)) {
+        return place;
+    }
+    match Handle::with_current(|handle| handle.shared().place()) {
+        Ok(Some(place)) => place,
+        Ok(None) => refuse_forked(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 impl Shared {
-    /// The loop for a new task. None in a child of fork(2), where no loop runs: told apart outside
+    /// The place of a new task. None in a child of fork(2), where no loop runs: told apart outside
     /// the runtime's loops alone, as on them it would be a system call for each spawn.
-    pub(crate) fn place(&self) -> Option<Arc<Remote>> {
+    pub(crate) fn place(&self) -> Option<Place> {
         context::with_local(|local| {
             let here = local.filter(|local| std::ptr::eq(self, &raw const **local.shared()));
             if here.is_none() && self.was_forked() {
                 return None;
             }
-            if let [only] = self.loops.as_slice() {
-                return Some(Arc::clone(only));
-            }
-            // A main loop runs no Send task: it is driven only while its `block_on` lasts.
-            let own = here.filter(|local| !local.is_main());
-            // Inside `block_in_place` the own loop stands still.
-            if own.is_some() && !context::is_driving_tasks() {
-                return Some(Arc::clone(self.better_of_two(own)));
-            }
-            Some(Arc::clone(match (self.config.placement, own) {
-                (Placement::Local, Some(own)) => own.remote(),
-                (Placement::Adaptive, Some(own)) => self.own_or_better(own),
-                (Placement::Adaptive | Placement::Local, None) => self.better_of_two(None),
-                (Placement::RoundRobin, _) => self.next_in_turn(),
-                (Placement::LeastLoaded, own) => self.least_loaded(own),
-            }))
+            Some(match here {
+                Some(own) => place_from(own),
+                None => Place::at(self.place_from_outside()),
+            })
         })
+    }
+
+    fn place_from_outside(&self) -> &Arc<Remote> {
+        if let [only] = self.loops.as_slice() {
+            return only;
+        }
+        match self.config.placement {
+            Placement::Adaptive | Placement::Local => self.better_of_two(None),
+            Placement::RoundRobin => self.next_in_turn(),
+            Placement::LeastLoaded => self.least_loaded(None),
+        }
     }
 
     /// A loop for something that a thread without a loop waits for.
@@ -160,3 +202,30 @@ fn seed() -> u32 {
 const SLACK_TASKS: usize = 4;
 /// and this share of the other's tasks on top.
 const SLACK_SHARE: usize = 8;
+
+/// Where a task goes that is spawned on this loop.
+fn place_from(own: &Local) -> Place {
+    let shared = own.shared();
+    // A main loop runs no Send task: it is driven only while its `block_on` lasts.
+    if own.is_main() {
+        return Place::at(shared.place_from_outside());
+    }
+    if shared.loops.len() == 1 {
+        return Place::HERE;
+    }
+    // Inside `block_in_place` the own loop stands still.
+    if !context::is_driving_tasks() {
+        return Place::at(shared.better_of_two(Some(own)));
+    }
+    let chosen = match shared.config.placement {
+        Placement::Local => return Place::HERE,
+        Placement::Adaptive => shared.own_or_better(own),
+        Placement::RoundRobin => shared.next_in_turn(),
+        Placement::LeastLoaded => shared.least_loaded(Some(own)),
+    };
+    if own.is(chosen) {
+        Place::HERE
+    } else {
+        Place::at(chosen)
+    }
+}

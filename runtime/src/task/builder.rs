@@ -3,9 +3,9 @@
 use super::name::Named;
 use super::{Home, JoinHandle, Options, create, local_set, send_home};
 use crate::context;
-use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
-use crate::worker::{LoopId, Remote};
+use crate::runtime::placement::Place;
+use crate::worker::LoopId;
 
 /// How urgent a task is among the ready tasks of its loop. No class starves another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,11 +152,11 @@ where
     F::Output: 'static,
 {
     runtime.shared().assert_not_forked_outside();
-    let home = &runtime.shared().loops[0];
+    let place = Place::at(&runtime.shared().loops[0]);
     if size_of::<F>() > FUTURE_BYTES_MAX {
-        create_local(Box::pin(future), home, Options::default())
+        create_local(Box::pin(future), &place, Options::default())
     } else {
-        create_local(future, home, Options::default())
+        create_local(future, &place, Options::default())
     }
 }
 
@@ -166,27 +166,27 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    create_local(future, &loop_for_local_tasks(), options)
+    create_local(future, &place_of_local_tasks(), options)
 }
 
 /// The loop of this thread, or the one that will run on it: that of a local runtime.
 #[track_caller]
-fn loop_for_local_tasks() -> Arc<Remote> {
-    let here = context::with_local(|local| local.map(|local| Arc::clone(local.remote())));
-    if let Some(here) = here {
-        return here;
+fn place_of_local_tasks() -> Place {
+    if context::with_local(|local| local.is_some()) {
+        return Place::HERE;
     }
     let local_runtime = |handle: &Handle| {
         let shared = handle.shared();
-        shared.local_thread.is_some().then(|| Arc::clone(shared))
+        let place = || (Place::at(&shared.loops[0]), shared.is_local_here());
+        shared.local_thread.is_some().then(place)
     };
-    if let Ok(Some(shared)) = Handle::with_current(local_runtime) {
+    if let Ok(Some((place, is_here))) = Handle::with_current(local_runtime) {
         assert!(
-            shared.is_local_here(),
+            is_here,
             "Local tasks can only be spawned on a LocalRuntime from the thread the runtime was \
              created on"
         );
-        return Arc::clone(&shared.loops[0]);
+        return place;
     }
     panic!(
         "`spawn_local` was called on a thread that runs no oneloop loop; call it inside \
@@ -196,7 +196,7 @@ fn loop_for_local_tasks() -> Arc<Remote> {
 
 /// The home runs on this thread, now or later: so the future stays here.
 #[track_caller]
-fn create_local<F>(future: F, home: &Arc<Remote>, options: Options) -> JoinHandle<F::Output>
+fn create_local<F>(future: F, place: &Place, options: Options) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -206,7 +206,8 @@ where
         ..options
     };
     // SAFETY: the home is a loop of this thread alone, and it gets the `Runnable` on the next line.
-    let (new, join) = unsafe { create(future, Home::Loop(Arc::clone(home)), options) };
+    // The place keeps it.
+    let (new, join) = unsafe { create(future, Home::Loop(place.home()), options) };
     send_home(new);
     join
 }

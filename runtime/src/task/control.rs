@@ -44,6 +44,7 @@ impl Control {
     }
 
     /// Asks for the task's end. True if this call was the first: the caller then wakes the task.
+    #[inline]
     pub fn request_abort(&self) -> bool {
         // ORDERING: Release, pairs with the Acquire in `is_aborted`: what the aborting thread did
         // before is seen by the drops of the future. Relaxed for the other word: to wake a task
@@ -59,6 +60,7 @@ impl Control {
     }
 
     /// The future has been dropped and the result is about to be published.
+    #[inline]
     pub fn finish(&self) {
         // ORDERING: Release, pairs with the Acquire in `is_finished`: who sees the task finished
         // sees what it and its destructors did.
@@ -66,6 +68,7 @@ impl Control {
     }
 
     /// Whether the future has been dropped. Any thread.
+    #[inline]
     pub fn is_finished(&self) -> bool {
         // ORDERING: Acquire, pairs with `finish`.
         self.is_finished.load(Ordering::Acquire)

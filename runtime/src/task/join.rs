@@ -33,53 +33,46 @@ use crate::primitive::sync::Mutex;
 ///
 /// Polled again after it has given its result.
 pub struct JoinHandle<T> {
-    task: Option<async_task::Task<Outcome<T>, Meta>>,
-    waker: WakerParts,
+    task: Option<Joined<T>>,
+    /// Of the task's wakers.
+    vtable: &'static RawWakerVTable,
     // Send and Sync if the result may be sent, as in tokio: a shared handle shows no result.
     result: PhantomData<Mutex<T>>,
 }
 
-/// A waker of the task without a count of its own: the `Task` beside it keeps the task allocated.
-#[derive(Clone, Copy)]
-struct WakerParts {
-    data: *const (),
-    vtable: &'static RawWakerVTable,
-}
+type Joined<T> = async_task::Task<Outcome<T>, Meta>;
 
-// SAFETY: the parts are those of a `Waker`, which is Send and Sync.
-unsafe impl Send for WakerParts {}
-// SAFETY: as above.
-unsafe impl Sync for WakerParts {}
-
-impl WakerParts {
-    fn of(waker: &Waker) -> Self {
-        Self {
-            data: waker.data(),
-            vtable: waker.vtable(),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The task must be allocated for as long as the result lives.
-    unsafe fn as_waker(&self) -> ManuallyDrop<Waker> {
-        // SAFETY: the parts come from a waker of this task, which the caller keeps allocated; the
-        // result is not dropped, so no reference is given up that was never taken.
-        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.data, self.vtable)) })
-    }
+/// The data of the task's wakers: async-task has one pointer for both. (A word of its own in the
+/// handle would be the third, and three are returned by way of memory.)
+fn waker_data<T>(task: &Joined<T>) -> *const () {
+    const { assert!(size_of::<Joined<T>>() == size_of::<*const ()>()) };
+    // SAFETY: of the same size, and without padding. What is read is used as a waker's data only
+    // because `JoinHandle::new` has found that it is that.
+    unsafe { std::mem::transmute_copy(task) }
 }
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(task: async_task::Task<Outcome<T>, Meta>, waker: &Waker) -> Self {
+    #[inline]
+    pub(super) fn new(task: Joined<T>, waker: &Waker) -> Self {
+        assert_eq!(waker_data(&task), waker.data(), "a waker of this task");
         Self {
             task: Some(task),
-            waker: WakerParts::of(waker),
+            vtable: waker.vtable(),
             result: PhantomData,
         }
     }
 
-    fn task(&self) -> &async_task::Task<Outcome<T>, Meta> {
+    fn task(&self) -> &Joined<T> {
         self.task.as_ref().expect(HAS_TASK)
+    }
+
+    /// Calls `f` with a waker of the task, which has no count of its own.
+    fn with_waker<R>(&self, f: impl FnOnce(&Waker) -> R) -> R {
+        let parts = RawWaker::new(waker_data(self.task()), self.vtable);
+        // SAFETY: they are the parts of a waker of this task (see `new`), which `self.task` keeps
+        // allocated. This one is not dropped, so no count is given up that was never taken.
+        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(parts) });
+        f(&waker)
     }
 
     /// Aborts the task: its home loop drops the future, and awaiting this handle gives a cancelled
@@ -88,18 +81,14 @@ impl<T> JoinHandle<T> {
     /// A function of [`spawn_blocking`](super::spawn_blocking) is aborted only before it starts.
     pub fn abort(&self) {
         if self.task().metadata().control.request_abort() {
-            // SAFETY: `self.task` keeps the task allocated.
-            unsafe { self.waker.as_waker() }.wake_by_ref();
+            self.with_waker(Waker::wake_by_ref);
         }
     }
 
     /// A handle that aborts the task and does not join it.
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
-        // SAFETY: `self.task` keeps the task allocated.
-        let waker = unsafe { self.waker.as_waker() };
-        // The clone takes a reference of its own.
-        AbortHandle::new(Waker::clone(&waker), self.task().metadata())
+        AbortHandle::new(self.with_waker(Waker::clone), self.task().metadata())
     }
 
     /// Whether the task has ended and its result is there.

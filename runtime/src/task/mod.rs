@@ -53,8 +53,9 @@ pub use yield_now::yield_now;
 
 use crate::context;
 use crate::primitive::sync::Arc;
-use crate::runtime::{Handle, refuse_forked};
-use crate::worker::{LiveKey, Local, LoopId, Message, NOT_JOINED, NOT_LIVE, Remote};
+use crate::runtime::Handle;
+use crate::runtime::placement::{self, Place};
+use crate::worker::{HomeLoop, LiveKey, Local, LoopId, Message, NOT_JOINED, NOT_LIVE};
 use control::Control;
 use local_set::SetRemote;
 use spawned::Spawned;
@@ -78,7 +79,7 @@ pub(crate) struct Meta {
 /// Where a task's wake-ups go.
 #[derive(Debug, Clone)]
 pub(crate) enum Home {
-    Loop(Arc<Remote>),
+    Loop(HomeLoop),
     /// A set of local tasks, inside another future.
     Set(Arc<SetRemote>),
     /// A job of the blocking pool: it is polled once, by a thread of the pool.
@@ -128,7 +129,7 @@ impl Meta {
     /// Whether this is the loop on which the task lives.
     #[inline]
     fn is_at(&self, local: &Local) -> bool {
-        matches!(&self.home, Home::Loop(home) if local.is(home))
+        matches!(self.home, Home::Loop(home) if local.is_home(home))
     }
 
     /// Has `waker` woken at the end of the task, which has not ended yet. Home loop's thread, so that
@@ -179,7 +180,7 @@ pub(crate) struct Options {
 ///
 /// A future that is not `Send` must be created, polled and dropped on the home loop's thread: the
 /// caller hands the task to the loop of its own thread, or the future is `Send` until it is first
-/// polled.
+/// polled. The home, if it is a loop, must exist until it has been handed the task.
 #[track_caller]
 pub(crate) unsafe fn create<F>(
     future: F,
@@ -222,9 +223,10 @@ fn schedule(runnable: Runnable) {
 #[cold]
 fn schedule_elsewhere(runnable: Runnable) {
     let home = match &runnable.metadata().home {
-        // The clone keeps the doorbell alive: once the message is in, the home may finish the task
+        // The count keeps the doorbell alive: once the message is in, the home may finish the task
         // and end before this thread has rung.
-        Home::Loop(home) => Arc::clone(home),
+        // SAFETY: a task that is scheduled has its future, for which its loop waits (I1).
+        Home::Loop(home) => unsafe { home.remote() },
         Home::Set(set) => return schedule_in_set(&Arc::clone(set), runnable),
         Home::Blocking => unreachable!("a job of the blocking pool finishes in its first poll"),
     };
@@ -250,12 +252,13 @@ pub(crate) fn send_home(new: NewTask) {
     });
 }
 
+#[cold]
 fn send_elsewhere(new: NewTask) {
-    let Home::Loop(home) = &new.runnable.metadata().home else {
+    let Home::Loop(home) = new.runnable.metadata().home else {
         unreachable!("tasks of other homes are not sent")
     };
-    // The clone keeps the doorbell alive: see `schedule_elsewhere`.
-    let home = Arc::clone(home);
+    // SAFETY: who made the task holds its home until it is sent: see `create`.
+    let home = unsafe { home.remote() };
     if let Err(Message::Run(refused)) = home.send(Message::Run(new.into_runnable())) {
         refused.metadata().control.request_abort();
         refused.run();
@@ -264,25 +267,25 @@ fn send_elsewhere(new: NewTask) {
 
 /// Spawns a task on this loop.
 #[track_caller]
-pub(crate) fn spawn_at<F>(future: F, options: Options, home: Arc<Remote>) -> JoinHandle<F::Output>
+pub(crate) fn spawn_at<F>(future: F, options: Options, place: &Place) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     if size_of::<F>() > FUTURE_BYTES_MAX {
-        return spawn_small_at(Box::pin(future), options, home);
+        return spawn_small_at(Box::pin(future), options, place);
     }
-    spawn_small_at(future, options, home)
+    spawn_small_at(future, options, place)
 }
 
 #[track_caller]
-fn spawn_small_at<F>(future: F, options: Options, home: Arc<Remote>) -> JoinHandle<F::Output>
+fn spawn_small_at<F>(future: F, options: Options, place: &Place) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // SAFETY: the future is Send.
-    let (new, join) = unsafe { create(future, Home::Loop(home), options) };
+    // SAFETY: the future is Send, and the place keeps the home.
+    let (new, join) = unsafe { create(future, Home::Loop(place.home()), options) };
     send_home(new);
     join
 }
@@ -306,12 +309,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // Without a clone of the handle, whose count all threads share.
-    match Handle::with_current(|handle| handle.shared().place()) {
-        Ok(Some(home)) => spawn_at(future, Options::default(), home),
-        Ok(None) => refuse_forked(),
-        Err(error) => panic!("{error}"),
-    }
+    spawn_at(future, Options::default(), &placement::place())
 }
 
 /// Spawns a task on the [`LocalSet`] that is current on this thread, if there is one, else on the

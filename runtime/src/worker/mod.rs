@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 pub(crate) use joiners::NOT_JOINED;
 pub(crate) use live::{LiveKey, LiveTasks, NOT_LIVE};
 pub use remote::LoopId;
-pub(crate) use remote::Remote;
+pub(crate) use remote::{HomeLoop, Remote};
 pub(crate) use table::Table;
 
 use crate::buf::Pool;
@@ -163,6 +163,12 @@ impl Local {
     #[inline]
     pub(crate) fn is(&self, remote: &Arc<Remote>) -> bool {
         Arc::ptr_eq(&self.remote, remote)
+    }
+
+    /// Whether this is the home of a task that has not ended.
+    #[inline]
+    pub(crate) fn is_home(&self, home: HomeLoop) -> bool {
+        home.is(&self.remote)
     }
 
     // ---- the turn ----
@@ -573,6 +579,17 @@ impl Local {
         self.reactor.close(self);
         self.pool.close();
         self.end_last_turn();
+    }
+}
+
+impl Drop for Local {
+    /// A loop that died without ending its tasks (by a panic of its own, in debug builds) stays
+    /// allocated for them: they know it without a count of their own.
+    #[expect(clippy::mem_forget, reason = "a count that is never given back")]
+    fn drop(&mut self) {
+        if self.live.len() > 0 {
+            std::mem::forget(Arc::clone(&self.remote));
+        }
     }
 }
 

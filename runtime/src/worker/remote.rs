@@ -15,6 +15,7 @@ use super::inbox::{Duty, Inbox};
 use crate::metrics::Published;
 use crate::primitive::CachePadded;
 use crate::primitive::counter::{Counter, Ordering};
+use crate::primitive::sync::Arc;
 use crate::sys;
 
 /// Identifies a loop. Never used again in the life of the process.
@@ -105,5 +106,45 @@ impl Remote {
         // It fails if the descriptor is not registered (the user has put another in its place with
         // dup2(2)) or if the poller is gone: either way there is nothing to undo.
         let _ = self.poller.delete(fd);
+    }
+}
+
+/// A loop, as its tasks know it: without a count of its own.
+///
+/// # Why it is so
+/// Tasks come and go on one loop, and a count for each would be two atomic operations for each, on a
+/// line that all threads share. It is not needed: a loop waits for the last of its futures (I1), and
+/// no task is sent home after that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HomeLoop(*const Remote);
+
+// SAFETY: it stands for an `Arc<Remote>`, which is Send and Sync.
+unsafe impl Send for HomeLoop {}
+// SAFETY: as above.
+unsafe impl Sync for HomeLoop {}
+
+impl HomeLoop {
+    #[inline]
+    pub(crate) fn of(remote: &Arc<Remote>) -> Self {
+        Self(Arc::as_ptr(remote))
+    }
+
+    /// Whether it is that one. Not to be asked for a task that has ended: another loop may stand
+    /// where its home was.
+    #[inline]
+    pub(super) fn is(self, remote: &Arc<Remote>) -> bool {
+        self.0 == Arc::as_ptr(remote)
+    }
+
+    /// The loop, with a count.
+    ///
+    /// # Safety
+    ///
+    /// It exists: somebody holds it.
+    pub(crate) unsafe fn remote(self) -> Arc<Remote> {
+        // SAFETY: the pointer is that of an `Arc`, of which the caller knows that it exists.
+        unsafe { Arc::increment_strong_count(self.0) };
+        // SAFETY: it takes over the count that was just made.
+        unsafe { Arc::from_raw(self.0) }
     }
 }
