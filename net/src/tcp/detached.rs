@@ -4,8 +4,10 @@
 //! that takes it; sent through whatever the application likes.
 //!
 //! # Invariants
-//! A detached connection stands in no loop's poller: nothing wakes up because of it, and what
-//! arrives meanwhile waits in the kernel.
+//! - A detached connection stands in no loop's poller: nothing wakes up because of it, and what
+//!   arrives meanwhile waits in the kernel.
+//! - All that a stream holds besides its registration goes along: the linger time that was set, the
+//!   size of its leases.
 //!
 //! # Why it is so
 //! A `TcpStream` is `Send` and its readiness follows whoever polls it, so it may simply be polled on
@@ -21,11 +23,14 @@ use oneloop_runtime::time::Instant;
 
 use super::descriptor::Descriptor;
 use super::stream::TcpStream;
+use crate::stream::lease::LeaseSize;
 
 /// A connection that no loop watches, on its way to another loop.
 ///
-/// Carries the descriptor with all its options, and what its former owner gives it to take along:
-/// bytes that were read and not yet used, and a deadline. Dropping it closes the connection.
+/// Carries the descriptor with all its options, the
+/// [bounds of its leases](TcpStream::set_read_lease_bytes), and what its former owner gives it to
+/// take along: bytes that were read and not yet used, and a deadline. Dropping it closes the
+/// connection.
 ///
 /// # Examples
 ///
@@ -47,6 +52,7 @@ use super::stream::TcpStream;
 #[must_use = "dropping it closes the connection"]
 pub struct Detached {
     descriptor: Descriptor,
+    lease_size: LeaseSize,
     read_ahead: Vec<u8>,
     deadline: Option<Instant>,
 }
@@ -58,8 +64,10 @@ impl TcpStream {
     ///
     /// Any; on the loop that watches it no message is sent.
     pub fn detach(self) -> Detached {
+        let Self { io, lease_size } = self;
         Detached {
-            descriptor: self.io.into_inner(),
+            descriptor: io.into_inner(),
+            lease_size,
             read_ahead: Vec::new(),
             deadline: None,
         }
@@ -112,7 +120,10 @@ impl Detached {
     /// Outside a runtime.
     #[track_caller]
     pub fn attach(self) -> io::Result<TcpStream> {
-        let stream = TcpStream::register(self.descriptor)?;
+        let stream = TcpStream {
+            lease_size: self.lease_size,
+            ..TcpStream::register(self.descriptor)?
+        };
         // Something may have arrived while nobody looked.
         stream.assume_readable();
         Ok(stream)

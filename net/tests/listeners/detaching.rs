@@ -65,6 +65,31 @@ fn detached_connection_keeps_bytes_options_and_what_it_was_given() {
 }
 
 #[test]
+fn detached_connection_keeps_the_size_of_its_leases() {
+    const KIB: usize = 1024;
+    let runtime = loops(2);
+    run_on(&runtime, async {
+        let (mut stream, mut peer) = with_std_peer().await;
+        stream.set_read_lease_bytes(16 * KIB..=32 * KIB);
+        peer.write_all(b"before").unwrap();
+        assert_eq!(stream.read_lease().await.unwrap().capacity(), 16 * KIB);
+        let detached = stream.detach();
+        peer.write_all(&[1; 64 * KIB]).unwrap();
+        let there = Handle::current().loop_ids()[1];
+        let served = spawn_on(there, move || async move {
+            let mut stream = detached.attach().unwrap();
+            let bound = stream.read_lease().await.unwrap();
+            assert_eq!((bound.len(), bound.capacity()), (16 * KIB, 16 * KIB));
+            stream.detach()
+        });
+        // What the reads have found goes along too: the last one has filled its block.
+        let mut stream = served.await.unwrap().attach().unwrap();
+        let grown = stream.read_lease().await.unwrap();
+        assert_eq!((grown.len(), grown.capacity()), (32 * KIB, 32 * KIB));
+    });
+}
+
+#[test]
 fn connection_goes_round_the_loops_and_loses_no_byte() {
     let runtime = loops(2);
     run_on(&runtime, async {
