@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use oneloop_runtime::task::spawn_local;
+use oneloop_runtime::task::spawn_on_this_loop;
 use oneloop_runtime::time::{self, Interval, MissedTickBehavior, interval_at};
 
 use super::group::Group;
@@ -145,7 +145,7 @@ where
     }
 
     fn start(self: &Rc<Self>, arrival: Arrival<S>) {
-        drop(spawn_local(Rc::clone(self).serve(arrival)));
+        drop(spawn_on_this_loop(Rc::clone(self).serve(arrival)));
     }
 
     /// Serves a connection until it ends or another loop has taken it.

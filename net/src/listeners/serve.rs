@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use oneloop_runtime::runtime::Handle;
-use oneloop_runtime::task::{JoinHandle, spawn_local};
+use oneloop_runtime::task::{JoinHandle, spawn_on_this_loop};
 
 use super::bind::{Listeners, Stopper};
 use super::group::LoopCounts;
@@ -58,7 +58,7 @@ where
         match part.accept().await {
             Ok((stream, peer)) => {
                 let (occupancy, handler) = (part.occupy(), handler.clone());
-                drop(spawn_local(async move {
+                drop(spawn_on_this_loop(async move {
                     let _occupancy = occupancy;
                     handler(stream, peer).await;
                 }));

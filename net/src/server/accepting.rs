@@ -27,7 +27,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use oneloop_runtime::runtime::{Handle, is_shutdown_error};
-use oneloop_runtime::task::spawn_local;
+use oneloop_runtime::task::spawn_on_this_loop;
 use socket2::SockRef;
 
 use super::config::{Outcome, OverloadPolicy};
@@ -103,7 +103,7 @@ where
         for part in self.parts {
             let acceptor = Acceptor::new(&registry, part, &handler);
             // Detached: it ends with the drain.
-            drop(spawn_local(acceptor.run()));
+            drop(spawn_on_this_loop(acceptor.run()));
         }
     }
 }
@@ -190,7 +190,7 @@ where
         let link = registry.insert(&stream, peer);
         let served = serve(link, stream, Rc::clone(&self.handler));
         // Detached: the registry knows of it.
-        drop(spawn_local(occupied(occupancy, served)));
+        drop(spawn_on_this_loop(occupied(occupancy, served)));
     }
 
     /// Takes a place in a server that is full, as its policy says. False if there is none.
@@ -232,7 +232,7 @@ where
             .collect();
         let asked = Arc::clone(shared);
         // Detached: the place that it makes is its answer.
-        drop(spawn_local(async move {
+        drop(spawn_on_this_loop(async move {
             for loop_id in others {
                 let shared = Arc::clone(&asked);
                 let shed = move || async move {
@@ -262,7 +262,7 @@ where
             farewells.set(farewells.get() + 1);
             let registry = Rc::clone(&self.registry);
             // Detached: it lasts a second at most.
-            drop(spawn_local(async move {
+            drop(spawn_on_this_loop(async move {
                 // Whether the client has read it is its own affair.
                 let _ = stream.close_gracefully(FAREWELL_TIME_MAX).await;
                 registry.farewells.set(registry.farewells.get() - 1);

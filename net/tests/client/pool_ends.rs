@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use oneloop_net::client::{Pool, PooledStream};
 use oneloop_runtime::runtime::Builder;
-use oneloop_runtime::task::{spawn, spawn_local, spawn_on};
+use oneloop_runtime::task::{LocalSet, spawn, spawn_blocking, spawn_local, spawn_on};
 use oneloop_runtime::time::timeout;
 
 use crate::support::{poll_once, run, run_on, server, two_loops};
@@ -170,6 +170,40 @@ fn end_of_block_on_closes_idle_connections_of_its_thread() {
         let (mut peer, _) = listener.accept().unwrap();
         assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     }
+}
+
+#[test]
+fn pool_that_is_first_used_in_a_local_set_belongs_to_the_loop() {
+    run(async {
+        let (listener, address) = server();
+        let pool = Pool::builder(address)
+            .max_connections(1)
+            .idle_timeout(Duration::from_millis(20))
+            .build();
+        let set = LocalSet::new();
+        let held = set.run_until(pool.get()).await.unwrap();
+        let _peer = listener.accept().unwrap();
+        // Nobody drives the set any more, and the news of other threads are heard all the same.
+        let mut waiting = pin!(pool.get());
+        assert!(poll_once(waiting.as_mut()).await.is_pending());
+        thread::spawn(move || drop(held)).join().unwrap();
+        let stream = timeout(Duration::from_secs(30), waiting).await.unwrap();
+        // So are idle connections closed in time.
+        put_back(stream.unwrap());
+        let (mut peer, _) = listener.accept().unwrap();
+        let end = spawn_blocking(move || peer.read(&mut [0]).unwrap());
+        assert_eq!(
+            timeout(Duration::from_secs(30), end)
+                .await
+                .unwrap()
+                .unwrap(),
+            0
+        );
+        let held = pool.get().await.unwrap();
+        drop(set);
+        assert_eq!(pool.stats().in_use, 1);
+        drop(held);
+    });
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::net::{self, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use oneloop_net::listeners::{AcceptPolicy, Candidate, Listeners, LoopCounts, Serving};
+use oneloop_net::listeners::{AcceptPolicy, Candidate, Listeners, LoopCounts, Movable, Serving};
 use oneloop_net::{TcpListener, TcpSocket};
-use oneloop_runtime::task::spawn_blocking;
+use oneloop_runtime::runtime::Builder;
+use oneloop_runtime::task::{LocalSet, spawn_blocking};
 
 use crate::support::run_on;
 use crate::{ask, loops, tell_loop};
@@ -213,4 +214,24 @@ fn function_that_names_no_loop_or_panics_leaves_the_connection() {
         }
         assert_eq!(counts.iter().map(|it| it.served).sum::<u64>(), 3);
     }
+}
+
+#[test]
+fn local_set_that_is_entered_gets_no_connection() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let set = LocalSet::new();
+    // The loop of this thread polls its tasks meanwhile, and nobody polls the set's.
+    let _entered = set.enter();
+    run_on(&runtime, async {
+        let serving = balanced(AcceptPolicy::Kernel).await.serve(tell_loop);
+        let movable = balanced(AcceptPolicy::Kernel)
+            .await
+            .serve_movable(|io: Movable<()>| async {
+                let peer = io.peer();
+                tell_loop(io.into_stream(), peer).await;
+            });
+        for serving in [serving.unwrap(), movable.unwrap()] {
+            assert_eq!(clients(serving.local_addr(), 1).await.len(), 1);
+        }
+    });
 }

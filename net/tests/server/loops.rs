@@ -11,11 +11,13 @@ use oneloop_net::AcceptPolicy;
 use oneloop_net::listeners::Candidate;
 use oneloop_net::server::{Connection, OverloadPolicy, Server, ServerHandle};
 use oneloop_runtime::runtime::Handle;
-use oneloop_runtime::task::spawn_blocking;
+use oneloop_runtime::task::{LocalSet, spawn_blocking};
 use oneloop_runtime::time::timeout;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::support::{ANY_PORT, DEADLINE, ask, client, echo_lines, loops, run, run_on, until};
+use crate::support::{
+    ANY_PORT, DEADLINE, ask, client, echo_lines, loops, run, run_on, run_on_one, until,
+};
 
 /// What a client may wait longer than ten times what it would without a blocked loop.
 const ANSWERED: Duration = Duration::from_millis(500);
@@ -246,5 +248,17 @@ fn what_waits_for_another_loop_at_a_drain_is_served() {
         assert!(report.is_clean(), "{report}");
         assert_eq!(report.idle + report.finished, 21, "{report}");
         assert_eq!(server.counts().accepted, 21);
+    });
+}
+
+#[test]
+fn local_set_that_is_entered_gets_no_connection() {
+    let set = LocalSet::new();
+    // The loop of this thread polls its tasks meanwhile, and nobody polls the set's.
+    let _entered = set.enter();
+    run_on_one(async {
+        let server = Server::builder().serve(ANY_PORT, echo_lines).await.unwrap();
+        let mut client = client(&server).await;
+        timeout(DEADLINE / 2, ask(&mut client)).await.unwrap();
     });
 }

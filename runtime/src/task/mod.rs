@@ -333,6 +333,21 @@ where
     builder::spawn_local_with(future, Options::default())
 }
 
+/// Spawns a task on the loop of this thread, whatever [`LocalSet`] is current: for what has to go on
+/// when nobody polls the set. Otherwise as [`spawn_local`].
+///
+/// # Panics
+///
+/// As [`spawn_local`].
+#[track_caller]
+pub fn spawn_on_this_loop<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    builder::spawn_on_this_loop(future, Options::default())
+}
+
 /// Spawns a task on a given loop of the current runtime. Only the closure has to be `Send`: the
 /// future is made, polled and dropped there.
 ///

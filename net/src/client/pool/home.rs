@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use oneloop_runtime::runtime::Handle;
-use oneloop_runtime::task::spawn_local;
+use oneloop_runtime::task::spawn_on_this_loop;
 use oneloop_runtime::time::Instant;
 
 use super::Shared;
@@ -221,7 +221,7 @@ pub(super) fn find_or_make(shared: &Arc<Shared>) -> io::Result<Arc<Home>> {
     HOMES.with(|homes| homes.borrow_mut().push(entry));
     shared.homes().push(Arc::clone(&home));
     // Detached: it ends with the pool or with the loop.
-    drop(spawn_local(reap(ending)));
+    drop(spawn_on_this_loop(reap(ending)));
     Ok(home)
 }
 
