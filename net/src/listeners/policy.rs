@@ -158,11 +158,18 @@ pub(super) fn ask(
     own: usize,
 ) -> usize {
     // The panic hook has told of the panic. Nothing of ours is half done: we only asked.
-    let choice = catch_unwind(AssertUnwindSafe(|| choose(peer, candidates)));
-    choice
-        .ok()
-        .filter(|&choice| choice < candidates.len())
-        .unwrap_or(own)
+    match catch_unwind(AssertUnwindSafe(|| choose(peer, candidates))) {
+        Ok(choice) if choice < candidates.len() => choice,
+        Ok(_) => own,
+        Err(payload) => {
+            // Its drop is the application's code as well.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                #[expect(clippy::mem_forget, reason = "its drop may panic again, without end")]
+                std::mem::forget(payload);
+            }
+            own
+        }
+    }
 }
 
 /// FNV-1a with a last stir: addresses of one network differ in a few bits only, and the loops are

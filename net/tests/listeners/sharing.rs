@@ -208,6 +208,7 @@ fn function_that_names_no_loop_or_panics_leaves_the_connection() {
         served_by(|_, candidates| candidates.len()),
         served_by(|_, _| usize::MAX),
         served_by(|_, _| panic!("a policy of the application")),
+        served_by(|_, _| std::panic::panic_any(PanicsInDrop)),
     ] {
         for one in &counts {
             assert_eq!((one.accepted, one.handed_over), (one.served, 0));
@@ -234,4 +235,13 @@ fn local_set_that_is_entered_gets_no_connection() {
             assert_eq!(clients(serving.local_addr(), 1).await.len(), 1);
         }
     });
+}
+
+/// A panic's payload that panics again.
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("a payload of the application");
+    }
 }
