@@ -15,7 +15,7 @@ use socket2::SockRef;
 
 use super::group::{Desk, Group};
 use super::loop_listener::LoopListener;
-use super::policy::AcceptPolicy;
+use super::policy::{AcceptPolicy, STUCK_AFTER};
 use super::rebalance::Rebalance;
 use crate::addr::{self, ToSocketAddrs};
 use crate::tcp::TcpListener;
@@ -179,7 +179,8 @@ impl Listeners {
     }
 
     /// Sets how often each loop looks for connections that wait for a loop that stands still.
-    /// Default: [`RESCUE_INTERVAL`]. `Duration::MAX` is never.
+    /// Default: [`RESCUE_INTERVAL`]. `Duration::MAX` is never; less than [`STUCK_AFTER`] counts as
+    /// that, since before no loop is taken for one that stands still.
     ///
     /// It is what a client waits at most if its connection met a loop in the moment when that was
     /// blocked. No timer runs where there is nothing to look for: with one loop, and with separate
@@ -187,7 +188,7 @@ impl Listeners {
     #[must_use]
     pub fn with_rescue_interval(self, rescue_interval: Duration) -> Self {
         Self {
-            rescue_interval,
+            rescue_interval: rescue_interval.max(STUCK_AFTER),
             ..self
         }
     }

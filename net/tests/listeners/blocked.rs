@@ -9,7 +9,7 @@ use oneloop_net::TcpListener;
 use oneloop_net::listeners::AcceptPolicy;
 use oneloop_runtime::runtime::Handle;
 use oneloop_runtime::task::{spawn_blocking, spawn_on};
-use oneloop_runtime::time::timeout;
+use oneloop_runtime::time::{sleep, timeout};
 
 use crate::support::run_on;
 use crate::{ask, loops, tell_loop};
@@ -86,6 +86,31 @@ fn new_connections_are_served_by_the_loops_that_are_not_blocked() {
             });
         }
     }
+}
+
+#[test]
+fn rescue_interval_of_zero_keeps_no_loop_busy() {
+    let runtime = loops(2);
+    let polls = || -> u64 {
+        let metrics = runtime.metrics();
+        metrics.loops().iter().map(|one| one.polls).sum()
+    };
+    run_on(&runtime, async {
+        let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0)).await;
+        let serving = listeners
+            .unwrap()
+            .with_rescue_interval(Duration::ZERO)
+            .serve(tell_loop)
+            .unwrap();
+        let (before, began) = (polls(), Instant::now());
+        sleep(Duration::from_millis(200)).await;
+        let looks = polls() - before;
+        // Two loops, a look of each in ten milliseconds, and as much again for the rest.
+        let most = u64::try_from(began.elapsed().as_millis()).unwrap() * 4 / 10;
+        assert!(looks <= most, "{looks} looks in {:?}", began.elapsed());
+        serving.stop();
+        serving.join().await.unwrap();
+    });
 }
 
 #[test]
