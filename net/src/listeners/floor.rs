@@ -145,12 +145,15 @@ where
     }
 
     fn start(self: &Rc<Self>, arrival: Arrival<S>) {
-        drop(spawn_on_this_loop(Rc::clone(self).serve(arrival)));
+        // It counts from now on: the policy may choose again before its task is polled.
+        let occupancy = Occupancy::new(&self.group, self.index);
+        drop(spawn_on_this_loop(
+            Rc::clone(self).serve(arrival, occupancy),
+        ));
     }
 
     /// Serves a connection until it ends or another loop has taken it.
-    async fn serve(self: Rc<Self>, mut arrival: Arrival<S>) {
-        let _occupancy = Occupancy::new(&self.group, self.index);
+    async fn serve(self: Rc<Self>, mut arrival: Arrival<S>, _occupancy: Occupancy) {
         loop {
             // The runtime shuts down if this fails: the connection ends with it.
             let Ok(stream) = arrival.stream.attach() else {
