@@ -9,6 +9,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use oneloop_runtime::runtime::Handle;
 use oneloop_runtime::task::{JoinHandle, spawn_on_this_loop};
@@ -51,13 +52,16 @@ impl Listeners {
 
 async fn accept_all<H, F>(mut part: LoopListener, handler: H) -> io::Result<()>
 where
-    H: Fn(TcpStream, SocketAddr) -> F + Clone + 'static,
+    H: Fn(TcpStream, SocketAddr) -> F + 'static,
     F: Future<Output = ()> + 'static,
 {
+    // Not cloned here: what it shares with the other loops is left alone for each connection, and a
+    // panic of its clone would end the accepting.
+    let handler = Rc::new(handler);
     loop {
         match part.accept().await {
             Ok((stream, peer)) => {
-                let (occupancy, handler) = (part.occupy(), handler.clone());
+                let (occupancy, handler) = (part.occupy(), Rc::clone(&handler));
                 drop(spawn_on_this_loop(async move {
                     let _occupancy = occupancy;
                     handler(stream, peer).await;

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{self, Ipv4Addr};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use oneloop_net::{TcpListener, TcpStream};
@@ -170,6 +172,42 @@ fn panic_of_a_handler_ends_its_connection_alone() {
         let connections: usize = serving.counts().iter().map(|it| it.connections).sum();
         assert!(connections <= 1, "{connections} are counted");
         assert_eq!(serving.counts().iter().map(|it| it.served).sum::<u64>(), 21);
+        serving.stop();
+        serving.join().await.unwrap();
+    });
+}
+
+/// May be cloned so many times.
+struct Clones(Arc<AtomicUsize>);
+
+impl Clone for Clones {
+    fn clone(&self) -> Self {
+        let left = self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        left.expect("a clone too many");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[test]
+fn handler_is_cloned_for_each_loop_and_no_more() {
+    let runtime = loops(2);
+    run_on(&runtime, async {
+        let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .unwrap();
+        let clones = Clones(Arc::new(AtomicUsize::new(2)));
+        let serving = listeners
+            .serve(move |stream, peer| {
+                let _owned = &clones;
+                tell_loop(stream, peer)
+            })
+            .unwrap();
+        let address = serving.local_addr();
+        let mut clients: Vec<_> = (0..20)
+            .map(|_| net::TcpStream::connect(address).unwrap())
+            .collect();
+        let answers = spawn_blocking(move || ask_all(&mut clients));
+        answers.await.unwrap();
         serving.stop();
         serving.join().await.unwrap();
     });
