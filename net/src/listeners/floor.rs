@@ -222,11 +222,13 @@ where
         for seat in seats.values() {
             let share = seat.take_share(period);
             if seat.target.take().is_some() {
-                // It has reached no checkpoint since it was told to leave.
+                // It has reached no checkpoint since it was told to leave. Until it does, others
+                // leave in its place: it may never do.
                 scales.budget.refund();
+                seat.is_deaf.set(true);
             }
             let stay = now.saturating_duration_since(seat.since);
-            if stay >= self.options.residency(seat.moves) {
+            if !seat.is_deaf.get() && stay >= self.options.residency(seat.moves) {
                 may_leave.push(seat);
                 shares.push(share);
             }

@@ -72,6 +72,7 @@ impl<S: Send + 'static> Movable<S> {
     /// If it returns, it does so in its first poll. Once a move has begun, the handler ends,
     /// whether or not this future is polled again.
     pub async fn checkpoint(self, state: S) -> (Self, S) {
+        self.seat.is_deaf.set(false);
         let Some(target) = self.seat.target.take() else {
             return (self, state);
         };
@@ -201,6 +202,8 @@ pub(super) struct Seat<S> {
     busy_before: Cell<Duration>,
     /// Where it is to go at its next checkpoint.
     pub(super) target: Cell<Option<usize>>,
+    /// It was told to leave, and has reached no checkpoint since.
+    pub(super) is_deaf: Cell<bool>,
     pub(super) departure: Cell<Option<Departure<S>>>,
     /// The task that drives the handler: a checkpoint may be reached in a task beside it.
     pub(super) driver: RefCell<Option<Waker>>,
@@ -214,6 +217,7 @@ impl<S> Seat<S> {
             busy: Cell::default(),
             busy_before: Cell::default(),
             target: Cell::new(None),
+            is_deaf: Cell::new(false),
             departure: Cell::new(None),
             driver: RefCell::new(None),
         }

@@ -14,7 +14,9 @@
 //! weigh more than eight hundred idle ones. A gap is acted upon only if it is there in four
 //! intervals in a row: one is short enough for a single request to look like a load. On a
 //! machine whose processors are wanted by others too, time says less: a connection that comes back
-//! therefore stays longer each time, so that moves die out whatever the figures say.
+//! therefore stays longer each time, so that moves die out whatever the figures say. One that was
+//! told to leave and reaches no checkpoint is passed over until it has reached one: it would be the
+//! best to leave every time, and none would go.
 
 use std::time::Duration;
 

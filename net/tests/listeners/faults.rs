@@ -182,7 +182,9 @@ struct Clones(Arc<AtomicUsize>);
 
 impl Clone for Clones {
     fn clone(&self) -> Self {
-        let left = self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        let left = self
+            .0
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         left.expect("a clone too many");
         Self(Arc::clone(&self.0))
     }

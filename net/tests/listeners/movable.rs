@@ -465,3 +465,53 @@ fn burst_goes_to_the_loops_with_the_fewest_connections() {
         }
     });
 }
+
+/// Sends a byte at a time, which tells the milliseconds of work for it, until told to stop.
+fn drive_bytes(address: SocketAddr, work_ms: u8, stop: &AtomicBool) {
+    let mut client = net::TcpStream::connect(address).unwrap();
+    while !stop.load(SeqCst) {
+        client.write_all(&[work_ms]).unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        thread::sleep(PACE);
+    }
+}
+
+#[test]
+fn connection_that_reaches_no_checkpoint_keeps_no_other_from_leaving() {
+    const LIGHT: u8 = 6;
+    const HEAVY: u8 = 20;
+    let runtime = loops(2);
+    run_on(&runtime, async {
+        // Several messages of each connection in an interval: the heavy one is always the best to
+        // leave.
+        let options = fast().with_interval(Duration::from_millis(250));
+        let serving = serve_on_loop_0(options, async |mut io: Movable<()>| {
+            let mut work_ms = [0];
+            while io.read_exact(&mut work_ms).await.is_ok() {
+                thread::sleep(Duration::from_millis(work_ms[0].into()));
+                if io.write_all(&work_ms).await.is_err() {
+                    break;
+                }
+                if work_ms[0] != HEAVY {
+                    (io, ()) = io.checkpoint(()).await;
+                }
+            }
+        })
+        .await;
+        let address = serving.local_addr();
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = [HEAVY, LIGHT, LIGHT].map(|work_ms| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || drive_bytes(address, work_ms, &stop))
+        });
+        let began = Instant::now();
+        while serving.counts()[0].moved_out == 0 {
+            assert!(began.elapsed() < Duration::from_secs(15), "nobody has left");
+            sleep(Duration::from_millis(1)).await;
+        }
+        stop.store(true, SeqCst);
+        for client in clients {
+            client.join().unwrap();
+        }
+    });
+}
