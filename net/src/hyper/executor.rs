@@ -25,7 +25,7 @@ where
     #[track_caller]
     fn execute(&self, future: F) {
         // Detached: hyper ends its tasks with their connection.
-        drop(task::spawn_local(future));
+        drop(task::spawn_on_this_loop(future));
     }
 }
 

@@ -4,13 +4,15 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::pending;
 use std::rc::Rc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version, server};
 use oneloop_net::TcpStream;
 use oneloop_net::hyper::{LoopTimer, SendExecutor, http2_client, serve_connection};
-use oneloop_runtime::task::{JoinHandle, spawn, spawn_local};
+use oneloop_runtime::task::{JoinHandle, LocalSet, spawn, spawn_local};
+use oneloop_runtime::time::timeout;
 
 use crate::http::{Stretch, answer, collect, get, hash, post};
 use crate::support::{pair, run};
@@ -96,6 +98,23 @@ fn handlers_share_plain_memory_of_their_loop() {
         connection.await.unwrap().unwrap();
         served.await.unwrap().unwrap();
         assert_eq!(seen.get(), 3);
+    });
+}
+
+#[test]
+fn local_set_that_is_entered_gets_no_stream() {
+    run(async {
+        let (near, far) = pair().await;
+        let served = spawn_local(serve_connection(far, service_fn(answer), pending()));
+        let (mut sender, connection) = connect(near).await;
+        let set = LocalSet::new();
+        // The loop of this thread polls the connection meanwhile, and nobody polls the set's tasks.
+        let entered = set.enter();
+        let response = timeout(Duration::from_secs(30), sender.send_request(get("/")));
+        collect(response.await.unwrap().unwrap().into_body()).await;
+        drop((entered, sender));
+        connection.await.unwrap().unwrap();
+        served.await.unwrap().unwrap();
     });
 }
 
