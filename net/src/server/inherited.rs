@@ -31,10 +31,11 @@ static ARE_TAKEN: AtomicBool = AtomicBool::new(false);
 /// the descriptors from 3 on. systemd and others do this; so a service can be started by its first
 /// client, and restarted without refusing one.
 ///
-/// All that is open among these descriptors is made close-on-exec. The variables are removed if the process has one thread, as
-/// at the beginning of `main`; with more it would not be safe, and they stay: children do not take
-/// them for their own, because of `LISTEN_PID`. None if the variables are missing or mean another
-/// process, and none from the second call on.
+/// All that is open among these descriptors is made close-on-exec, unless there are more than
+/// [`LISTENERS_MAX`]. The variables are removed if the process has one thread, as at the beginning
+/// of `main`; with more it would not be safe, and they stay: children do not take them for their
+/// own, because of `LISTEN_PID`. None if the variables are missing or mean another process, and none
+/// from the second call on.
 ///
 /// # Errors
 ///
