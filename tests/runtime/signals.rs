@@ -32,11 +32,15 @@ fn signals_before_a_wait_count_as_one() {
     within_deadline(|| {
         two_loops().block_on(async {
             let mut listener = signal(SignalKind::user_defined2()).unwrap();
-            raise(Signal::SIGUSR2).unwrap();
-            raise(Signal::SIGUSR2).unwrap();
-            assert_eq!(listener.recv().await, Some(()));
-            let none = time::timeout(Duration::from_millis(20), listener.recv());
-            assert!(none.await.is_err());
+            // As many as one read of the pipe takes, more, and more than the pipe holds.
+            for count in [2, 256, 1_000, 70_000] {
+                for _ in 0..count {
+                    raise(Signal::SIGUSR2).unwrap();
+                }
+                assert_eq!(listener.recv().await, Some(()));
+                let none = time::timeout(Duration::from_millis(20), listener.recv());
+                assert!(none.await.is_err(), "{count} signals");
+            }
             raise(Signal::SIGUSR2).unwrap();
             assert_eq!(listener.recv().await, Some(()));
         });

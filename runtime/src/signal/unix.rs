@@ -156,11 +156,19 @@ impl Signal {
     /// The poll behind [`recv`](Self::recv), with the same answers. The task that polled last is
     /// woken.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        let mut signals = [0; SIGNALS_MAX];
-        let read = |pipe: &OwnedFd| pipes::read(pipe, &mut signals);
+        let mut signals = [0; SIGNALS_PER_READ];
+        // All that have come: they count as one.
+        let read = |pipe: &OwnedFd| {
+            let mut count = pipes::read(pipe, &mut signals)?;
+            while count == SIGNALS_PER_READ {
+                // An error: there are no more.
+                count = pipes::read(pipe, &mut signals).unwrap_or(0);
+            }
+            Ok(count)
+        };
         match ready!(
             self.pipe
-                .poll_transfer(cx, Direction::Read, SIGNALS_MAX, read)
+                .poll_transfer(cx, Direction::Read, SIGNALS_PER_READ, read)
         ) {
             Ok(_) => Poll::Ready(Some(())),
             // No loop is left to wait on, or it cannot watch the pipe: an answer is better than a wait
@@ -170,5 +178,5 @@ impl Signal {
     }
 }
 
-/// Signals that one wait takes together, those of one full pipe: more than come in practice.
-const SIGNALS_MAX: usize = 256;
+/// More than come between two waits in practice. A full pipe has 65,536.
+const SIGNALS_PER_READ: usize = 256;
