@@ -4,19 +4,22 @@
 
 #![cfg(unix)]
 
+use std::future::poll_fn;
 use std::io::{Read, Write};
+use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::future::or;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, Pid, close, fork};
 use oneloop::net::UnixStream;
-use oneloop::runtime::{Builder, Handle, LocalRuntime, Runtime};
+use oneloop::runtime::{Builder, Handle, LocalRuntime, LoopMetrics, Runtime};
 use oneloop::task;
 
 #[test]
@@ -25,6 +28,40 @@ fn a_child_is_told_and_its_parent_goes_on() {
     check(builder.worker_threads(2).build().unwrap());
     check(Builder::new_current_thread().build().unwrap());
     check(LocalRuntime::new().unwrap());
+    check_closed_doorbell(builder.worker_threads(1).build().unwrap());
+}
+
+/// A child that has closed what it inherited may still wake a task of its parent's: it does nothing.
+fn check_closed_doorbell(runtime: Runtime) {
+    let (give, given) = mpsc::channel();
+    let waiting = runtime.spawn(poll_fn(move |cx| {
+        give.send(cx.waker().clone()).unwrap();
+        Poll::<()>::Pending
+    }));
+    let waker = given.recv_timeout(DEADLINE).unwrap();
+    let end = Instant::now() + DEADLINE;
+    let sleeps = |metrics: &LoopMetrics| metrics.parks > metrics.unparks;
+    while !runtime.metrics().loops().iter().all(sleeps) {
+        assert!(Instant::now() < end, "the loop does not sleep");
+        thread::yield_now();
+    }
+    let runtime = in_child(runtime, |copy| {
+        let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+        // All of them before the first is closed: one is the folder's own.
+        for entry in entries.collect::<Vec<_>>() {
+            let path = entry.unwrap().path();
+            let is_doorbell = std::fs::read_link(&path)
+                .is_ok_and(|file| file.to_string_lossy().contains("[eventfd]"));
+            if is_doorbell {
+                let number = path.file_name().unwrap().to_string_lossy();
+                close(number.parse::<RawFd>().unwrap()).unwrap();
+            }
+        }
+        waker.wake_by_ref();
+        drop(copy);
+    });
+    waiting.abort();
+    drop(runtime);
 }
 
 fn check(runtime: impl Kind) {

@@ -95,13 +95,11 @@ impl Reactor {
     /// doorbell's left out.
     pub(crate) fn wait(&self, local: &Local, timeout: Option<Duration>) -> usize {
         let mut events = self.events.take().unwrap_or_else(sys::Events::new);
-        let waited = local.remote().poller().wait(&mut events, timeout);
-        // epoll_wait(2): EBADF, EFAULT and EINVAL only, each a defect of this program.
-        debug_assert!(waited.is_ok(), "waiting for events failed: {waited:?}");
-        let count = match waited {
-            Ok(()) => self.dispatch(local, &events),
-            Err(_) => 0,
-        };
+        let poller = local.remote().poller();
+        if let Err(error) = poller.wait(&mut events, timeout) {
+            sys::end_process("cannot wait for events", error);
+        }
+        let count = self.dispatch(local, &events);
         self.events.set(Some(events));
         count
     }

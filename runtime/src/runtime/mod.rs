@@ -60,6 +60,12 @@ use shutdown::Workers;
 /// `block_in_place` that held the last reference), which it cannot wait for, it is shut down in the
 /// background.
 ///
+/// # Aborts
+///
+/// If other code closes a loop's descriptors (closefrom(3), a number that is closed twice), or has the
+/// system deny the loop's calls, the process is aborted after a panic message: the loop could neither
+/// run its tasks nor end them.
+///
 /// # Fork
 ///
 /// A child of fork(2) that does not call exec(2) has a copy of the runtime, but none of its threads, and

@@ -19,7 +19,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
-use super::{DOORBELL_KEY, EVENTS_PER_WAIT_MAX};
+use super::{DOORBELL_KEY, EVENTS_PER_WAIT_MAX, end_process, process_id};
 use crate::reactor::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
 
 /// An epoll instance and the doorbell in it.
@@ -27,6 +27,8 @@ use crate::reactor::readiness::{ERROR, PRIORITY, READ_CLOSED, READABLE, WRITABLE
 pub(crate) struct Poller {
     poller: polling::Poller,
     doorbell: OwnedFd,
+    /// Where the loop is, and not in a child of fork(2).
+    process_id: u32,
 }
 
 impl Poller {
@@ -35,7 +37,11 @@ impl Poller {
         let doorbell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&poller, &doorbell, EventData::new_u64(DOORBELL_KEY), flags)?;
-        let poller = Self { poller, doorbell };
+        let poller = Self {
+            poller,
+            doorbell,
+            process_id: process_id(),
+        };
         // Told here, once: a loop that cannot wait would do nothing else for ever.
         match poller.wait(&mut Events::new(), Some(Duration::ZERO)) {
             Err(error) if is_refusal(&error) => {
@@ -70,11 +76,12 @@ impl Poller {
     pub(crate) fn ring(&self) {
         // The write fails only when the counter is full (EAGAIN), and then the loop has an edge
         // that it has not yet taken; EINTR does not happen to a non-blocking eventfd.
-        let written = rustix::io::write(&self.doorbell, &1_u64.to_ne_bytes());
-        debug_assert!(
-            matches!(written, Ok(8) | Err(Errno::AGAIN)),
-            "eventfd(2): {written:?}"
-        );
+        match rustix::io::write(&self.doorbell, &1_u64.to_ne_bytes()) {
+            Ok(_) | Err(Errno::AGAIN) => {}
+            // A child of fork(2) has nobody to ring for, and may have closed what it does not need.
+            Err(_) if process_id() != self.process_id => {}
+            Err(error) => end_process("cannot be woken", error),
+        }
     }
 
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {

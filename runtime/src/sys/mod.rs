@@ -19,6 +19,8 @@
 //! loom an in-memory `double`. `--cfg oneloop_portable` selects `portable` on Linux too, so that
 //! its tests run there.
 
+use std::fmt::Display;
+
 #[cfg(all(target_os = "linux", not(oneloop_portable), not(loom)))]
 mod epoll;
 #[cfg(all(target_os = "linux", not(oneloop_portable), not(loom)))]
@@ -51,6 +53,28 @@ pub(crate) const EVENTS_PER_WAIT_MAX: usize = 64;
 /// The id of this process: another one in a child of fork(2). A system call.
 pub(crate) fn process_id() -> u32 {
     std::process::id()
+}
+
+/// Ends the process: a loop has lost the descriptors it lives by.
+///
+/// The system's errors of the wait and of the doorbell (`EBADF`, `EINVAL`; `EPERM` of a filter of system
+/// calls) do not pass. A loop that goes on in spite of them goes round for ever, or sleeps through its
+/// wake-ups. One that ended would have to end its tasks here (I1), for which it has to wait for them; and
+/// to close what it takes for its descriptors, which by now may be files of others. So nothing is unwound.
+#[cold]
+pub(crate) fn end_process(what: &str, error: impl Display) -> ! {
+    struct Abort;
+    impl Drop for Abort {
+        fn drop(&mut self) {
+            std::process::abort();
+        }
+    }
+    let _instead_of_unwinding = Abort;
+    // A panic, so that the application's hook reports it as it does others.
+    panic!(
+        "a oneloop loop {what}: {error}. Other code of this process has closed the loop's descriptors, or \
+         denies it system calls; the process ends"
+    )
 }
 
 /// The key of the doorbell; no slot has it.
