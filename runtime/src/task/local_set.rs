@@ -197,13 +197,14 @@ impl Tasks {
     /// Takes the waker of who polls the set, before anything that it is to be woken for.
     fn register(&self, waker: &Waker) {
         self.remote.inbox.awake();
-        let mut registered = self.remote.waker.lock();
-        let is_same = registered.as_ref().is_some_and(|old| old.will_wake(waker));
-        if !is_same {
-            let old = registered.replace(waker.clone());
-            drop(registered);
-            drop(old);
+        let will_wake = |old: &Waker| old.will_wake(waker);
+        if self.remote.waker.lock().as_ref().is_some_and(will_wake) {
+            return;
         }
+        // Outside the lock, for which another thread may wait that holds one of the waker's own.
+        let waker = waker.clone();
+        let old = self.remote.waker.lock().replace(waker);
+        drop(old);
     }
 
     /// Polls the tasks that are ready. True if others are ready now.
@@ -371,3 +372,48 @@ impl fmt::Debug for LocalSet {
 
 /// Tasks polled in one poll of the set, so that its neighbours run too.
 const TASKS_PER_TICK: usize = 61;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{RawWaker, RawWakerVTable};
+    use std::time::Duration;
+
+    use super::primitive::thread;
+    use super::{Arc, Context, Future, LocalSet, Mutex, SetRemote, Waker};
+
+    /// The set, for the wakers below.
+    static REMOTE: Mutex<Option<Arc<SetRemote>>> = Mutex::new(None);
+
+    /// As if the clone took a lock of its own, held by a thread that wakes a task of the set.
+    fn clone(_: *const ()) -> RawWaker {
+        let remote = REMOTE.lock().clone().expect("set by the test");
+        let (done, rung) = mpsc::channel();
+        let waking = move || {
+            remote.ring();
+            // Nobody listens if it came too late.
+            let _ = done.send(());
+        };
+        thread::spawn_named(String::new(), None, waking).expect("a thread for the test");
+        rung.recv_timeout(Duration::from_secs(20))
+            .expect("the other thread waits for the clone");
+        RawWaker::new(std::ptr::null(), &VTABLE)
+    }
+
+    fn nothing(_: *const ()) {}
+
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, nothing, nothing, nothing);
+
+    #[test]
+    fn wakers_are_cloned_outside_the_lock() {
+        let set = LocalSet::new();
+        drop(set.spawn_local(pending::<()>()));
+        *REMOTE.lock() = Some(Arc::clone(&set.tasks.remote));
+        // SAFETY: the functions keep no data, so every rule of `RawWakerVTable` holds.
+        let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) };
+        let polled = pin!(set).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+}
