@@ -1,9 +1,13 @@
 //! A panic ends its own task, and nothing else.
 
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread;
 
+use oneloop::io::{Direction, Interest, Source};
 use oneloop::runtime::Builder;
 use oneloop::task::{self, JoinError};
 
@@ -137,6 +141,36 @@ fn panic_in_a_joiners_waker_is_contained() {
         }
         assert_eq!(runtime.block_on(runtime.spawn(async { 1 })).unwrap(), 1);
         runtime.block_on(join).unwrap();
+    });
+}
+
+#[test]
+fn panic_in_the_drop_of_a_foreign_threads_waker_is_contained() {
+    fn clone(_: *const ()) -> RawWaker {
+        RawWaker::new(std::ptr::null(), &VTABLE)
+    }
+    fn nothing(_: *const ()) {}
+    fn drop_waker(_: *const ()) {
+        panic!("in drop");
+    }
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, nothing, nothing, drop_waker);
+
+    within_deadline(|| {
+        let runtime = one_loop();
+        let _entered = runtime.enter();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let source = Source::new(ours).unwrap();
+        // SAFETY: the functions keep no data, so every rule of `RawWakerVTable` holds.
+        let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) };
+        let waker = ManuallyDrop::new(waker);
+        // The loop waits for this thread, and drops what it was sent.
+        let polled = source.poll_ready(&mut Context::from_waker(&waker), Direction::Read);
+        assert!(polled.is_pending());
+        let mut ready = Box::pin(source.ready(Interest::READABLE));
+        let polled = ready.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        assert_eq!(runtime.block_on(runtime.spawn(async { 1 })).unwrap(), 1);
     });
 }
 

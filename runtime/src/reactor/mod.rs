@@ -42,7 +42,7 @@ pub use slots::Direction;
 pub(crate) use slots::{ForeignWaiter, Key, WaiterNumber};
 pub use source::{ReadyEvent, Source};
 
-use crate::contain::wake_contained;
+use crate::contain::{contained, drop_contained, wake_contained};
 use crate::primitive::sync::Arc;
 use crate::sys::{self, DOORBELL_KEY};
 use crate::worker::Local;
@@ -247,19 +247,21 @@ impl Reactor {
                 return wake_contained(waker);
             }
         };
-        let mask = match waiter {
-            Some(ForeignWaiter { number, mask }) => {
-                self.slots.set_waiter(key, Some(number), mask, &waker);
-                mask
+        let mut mask = direction.mask();
+        // The clone is foreign code, as the drop below is.
+        let is_set = contained(|| match waiter {
+            Some(waiter) => {
+                mask = waiter.mask;
+                self.slots
+                    .set_waiter(key, Some(waiter.number), mask, &waker);
             }
-            None => {
-                self.slots.set_waker(key.index(), direction, &waker);
-                direction.mask()
-            }
-        };
+            None => self.slots.set_waker(key.index(), direction, &waker),
+        });
         // An event may have come between the waiter's look and this message.
-        if descriptor.readiness.load().is_ready(mask) {
+        if !is_set || descriptor.readiness.load().is_ready(mask) {
             wake_contained(waker);
+        } else {
+            drop_contained(waker);
         }
     }
 }
