@@ -149,6 +149,11 @@ impl Timers {
         Some(deadline.saturating_duration_since(self.clock.now()))
     }
 
+    /// Whether the clock stands still and may be moved to the next timer, if there is one.
+    pub(crate) fn may_auto_advance(&self) -> bool {
+        self.len() > 0 && self.clock.may_auto_advance()
+    }
+
     /// Moves a paused clock to the next timer, unless the loop has work. To be called after a look
     /// at the descriptors. Tells whether it did.
     pub(crate) fn auto_advance(&self, has_work: impl FnOnce() -> bool) -> bool {

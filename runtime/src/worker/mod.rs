@@ -335,6 +335,10 @@ impl Local {
     /// come: then the descriptors have been looked at.
     fn stay_awake(&self) -> bool {
         let config = &self.shared.config;
+        // The sleep moves a paused clock, and takes no time then.
+        if self.timers.may_auto_advance() {
+            return false;
+        }
         if let Some(limit) = config.busy_poll {
             return self.look_for_work(limit, std::hint::spin_loop);
         }

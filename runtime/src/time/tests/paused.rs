@@ -35,6 +35,19 @@ fn the_clock_stands_still_and_jumps_to_the_next_timer() {
 }
 
 #[test]
+fn a_loop_that_looks_for_work_before_a_sleep_moves_the_clock_too() {
+    let begun = std::time::Instant::now();
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.start_paused(true).busy_poll(ms(3000)).build();
+    runtime.unwrap().block_on(async {
+        for _ in 0..10 {
+            sleep(HOUR).await;
+        }
+    });
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
 fn paused_half_way_it_is_as_exact() {
     current_thread().block_on(async {
         let before = Instant::now();
