@@ -31,8 +31,12 @@ pub(super) fn send_file(
     let sent = retry_on_intr(|| {
         let mut offset = offset;
         rustix::fs::sendfile(socket, file, Some(&mut offset), bytes_max)
-    })?;
-    Ok(sent)
+    });
+    match sent {
+        // No file of this file system is so long: to read(2) that is an end like any other.
+        Err(Errno::OVERFLOW) => Ok(0),
+        sent => Ok(sent?),
+    }
 }
 
 /// Moves bytes from a socket into an empty pipe. 0 bytes: perhaps the end of the stream.

@@ -187,6 +187,8 @@ fn a_file_that_is_too_short_ends_in_an_error() {
             // More than one call, and more than a file, can have.
             (10, u64::MAX, 99_990),
             (200_000, 1, 0),
+            // Further than most file systems let a file grow.
+            (1 << 62, 1, 0),
         ] {
             let (mut stream, peer) = with_std_peer().await;
             let reader = read_slowly(peer);
