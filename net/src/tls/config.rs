@@ -22,7 +22,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 ///
 /// # Errors
 ///
-/// `InvalidInput`: one of the two holds no PEM of its kind, or the key is not the certificate's.
+/// `InvalidInput`: one of the two holds no PEM of its kind, the key is not the certificate's, or the
+/// name of a protocol has no bytes or more than 255.
 pub fn server_config(certificates: &[u8], key: &[u8], alpn: &[&str]) -> io::Result<ServerConfig> {
     let certificates = parse_certificates(certificates)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(invalid)?;
@@ -32,7 +33,7 @@ pub fn server_config(certificates: &[u8], key: &[u8], alpn: &[&str]) -> io::Resu
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(invalid)?;
-    config.alpn_protocols = protocols(alpn);
+    config.alpn_protocols = protocols(alpn)?;
     Ok(config)
 }
 
@@ -45,7 +46,8 @@ pub fn server_config(certificates: &[u8], key: &[u8], alpn: &[&str]) -> io::Resu
 ///
 /// # Errors
 ///
-/// `InvalidInput`: no certificate in it, or one that rustls cannot use as a root.
+/// `InvalidInput`: no certificate in it, or one that rustls cannot use as a root; the name of a
+/// protocol has no bytes or more than 255.
 pub fn client_config(roots: &[u8], alpn: &[&str]) -> io::Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     for root in parse_certificates(roots)? {
@@ -56,7 +58,7 @@ pub fn client_config(roots: &[u8], alpn: &[&str]) -> io::Result<ClientConfig> {
         .map_err(invalid)?
         .with_root_certificates(store)
         .with_no_client_auth();
-    config.alpn_protocols = protocols(alpn);
+    config.alpn_protocols = protocols(alpn)?;
     Ok(config)
 }
 
@@ -64,8 +66,13 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn protocols(alpn: &[&str]) -> Vec<Vec<u8>> {
-    alpn.iter().map(|name| name.as_bytes().to_vec()).collect()
+/// rustls takes any names, and then panics or sends what the peer cannot read.
+fn protocols(alpn: &[&str]) -> io::Result<Vec<Vec<u8>>> {
+    let bytes = |name: &&str| match name.len() {
+        1..=PROTOCOL_NAME_BYTES_MAX => Ok(name.as_bytes().to_vec()),
+        _ => Err(invalid("the name of a protocol has 1 to 255 bytes")),
+    };
+    alpn.iter().map(bytes).collect()
 }
 
 /// At least one.
@@ -81,3 +88,6 @@ fn parse_certificates(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }
+
+/// What fits behind a length of one byte.
+const PROTOCOL_NAME_BYTES_MAX: usize = 255;

@@ -277,6 +277,9 @@ fn configuration_that_makes_no_sense_is_refused() {
         server_config(certificate, other.key.as_bytes(), &[]).map(drop),
         client_config(b"", &[]).map(drop),
         client_config(key, &[]).map(drop),
+        server_config(certificate, key, &["h2", ""]).map(drop),
+        client_config(certificate, &["h2", ""]).map(drop),
+        client_config(certificate, &[&"x".repeat(256)]).map(drop),
         self_signed(&["not ascii: ä"]).map(drop),
     ];
     for (at, refused) in refused.into_iter().enumerate() {
