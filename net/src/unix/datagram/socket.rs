@@ -172,6 +172,9 @@ impl UnixDatagram {
 
     /// Shuts down one direction or both.
     ///
+    /// **Receiving does not end by it**: once what was there is received, `recv` waits for ever. The
+    /// kernel tells a socket that does not block that nothing is there, and not that nothing comes.
+    ///
     /// # Errors
     ///
     /// Those of shutdown(2).
