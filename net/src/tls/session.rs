@@ -18,11 +18,12 @@
 //!   more, and the write waits for the stream.
 //! - Reading sends nothing and writing receives nothing, so two tasks can do one each. What rustls
 //!   owes the peer for something received (an alert, a new key) goes out with the next
-//!   write or flush; only after an error, which nothing follows, it is sent at once.
+//!   write or flush; only after an error, which nothing follows, it is sent at once. The stream may
+//!   then wake the reader for room, so the task that waited for it is woken here.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use rustls::Connection;
@@ -34,6 +35,8 @@ pub(super) struct Session<S> {
     pub(super) stream: S,
     /// Why nothing more can be received: the peer has broken the protocol.
     pub(super) broken: Option<rustls::Error>,
+    /// The task that waited last for the stream to take something.
+    sender: Option<Waker>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -42,6 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             connection,
             stream,
             broken: None,
+            sender: None,
         }
     }
 
@@ -81,10 +85,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             received => received?,
         };
         if let Err(error) = self.connection.process_new_packets() {
-            // The alert is a courtesy: the error is what counts, whether it goes out or not.
-            let _ = self.poll_send(cx);
             let invalid = invalid_data(&error);
             self.broken = Some(error);
+            let sender = self.sender.take();
+            // The alert is a courtesy: the error is what counts, whether it goes out or not.
+            let _ = self.poll_send(cx);
+            if let Some(sender) = sender {
+                sender.wake();
+            }
             return Poll::Ready(Err(invalid));
         }
         Poll::Ready(Ok(count))
@@ -92,6 +100,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Sends all records that are waiting, to the stream.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sent = self.poll_write_records(cx);
+        self.note_sender(cx, &sent);
+        sent
+    }
+
+    fn poll_write_records(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.connection.wants_write() {
             let mut stream = Blocking {
                 stream: &mut self.stream,
@@ -110,7 +124,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Sends all records that are waiting, through the stream.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note_sender(cx, &flushed);
+        flushed
+    }
+
+    /// Keeps the waker of a task that waits for the stream.
+    fn note_sender(&mut self, cx: &Context<'_>, outcome: &Poll<io::Result<()>>) {
+        match &mut self.sender {
+            _ if outcome.is_ready() => self.sender = None,
+            Some(sender) => sender.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
     }
 }
 

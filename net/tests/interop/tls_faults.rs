@@ -8,18 +8,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, AsyncWrite};
+use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use oneloop_net::tls::{
     HANDSHAKE_TIMEOUT, SelfSigned, TlsConnector, TlsStream, client_config, self_signed,
     server_config,
 };
 use oneloop_net::{TcpStream, UnixStream};
-use oneloop_runtime::task::{spawn, spawn_local};
+use oneloop_runtime::task::{spawn, spawn_local, yield_now};
 use oneloop_runtime::time::Instant;
 
 use crate::http_limits::paused;
 use crate::support::{pair, pattern, run};
-use crate::tls::{acceptor, connector, identity, secured};
+use crate::tls::{acceptor, agree, connector, identity, secured};
 
 /// Has a server accept from a peer that sends these bytes, and closes if it is told to. What the
 /// server makes of it, and what the peer gets back.
@@ -252,6 +252,33 @@ fn peer_that_does_not_read_stops_the_writer() {
         let reader = spawn(async move { drain(far).await });
         near.shutdown().await.unwrap();
         assert_eq!(reader.await.unwrap(), written);
+    });
+}
+
+#[test]
+fn writer_that_waits_hears_of_a_record_that_broke_the_protocol() {
+    run(async {
+        // Not TCP, whose room may grow while nobody reads.
+        let (near, far) = agree(UnixStream::pair().unwrap(), &[], &[]).await;
+        let (mut near, far) = (near.unwrap(), far.unwrap());
+        poll_fn(|cx| {
+            while Pin::new(&mut near).poll_write(cx, &[0; 16_384]).is_ready() {}
+            Poll::Ready(())
+        })
+        .await;
+        let (mut reader, mut writer) = futures_lite::io::split(near);
+        let writing = spawn_local(async move { writer.write(b"no room").await });
+        yield_now().await;
+        assert!(!writing.is_finished());
+
+        let stream = far.get_ref().0;
+        let garbage = b"GET / HTTP/1.1\r\n\r\n";
+        poll_fn(|cx| stream.poll_write(cx, garbage)).await.unwrap();
+        let error = reader.read(&mut [0; 16]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+        // The peer still reads nothing.
+        let error = writing.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{error}");
     });
 }
 
