@@ -105,7 +105,9 @@ impl OpenOptions {
 /// The end of a pipe to write to.
 ///
 /// Dropping it ends the input of the receiver, if there is no other sender. Writing when no
-/// receiver is left fails with `BrokenPipe`; no signal is raised.
+/// receiver is left fails with `BrokenPipe`. The kernel raises `SIGPIPE` with it, and unlike a socket
+/// a pipe cannot be told not to: Rust's programs ignore that signal, and one that has given it its
+/// default action back is ended by it.
 #[derive(Debug)]
 pub struct Sender {
     io: Source<OwnedFd>,
