@@ -40,6 +40,8 @@ fn run(address: SocketAddr) -> io::Result<()> {
     let inherited = inherited_listeners()?;
     let runtime = Runtime::new()?;
     runtime.block_on(async {
+        // Before a client can come: it may need the last descriptors.
+        let stop = shutdown_signal();
         let handle = Arc::new(OnceLock::new());
         let own = Arc::clone(&handle);
         let handler = move |connection| answer_lines(connection, Arc::clone(&own));
@@ -62,7 +64,7 @@ fn run(address: SocketAddr) -> io::Result<()> {
         // Nobody else sets it.
         let _ = handle.set(server.clone());
 
-        shutdown_signal().await?;
+        stop.await?;
         println!("draining, {} s at most", DRAIN_TIME.as_secs());
         let report = server.drain(DRAIN_TIME).await;
         println!("{report}");

@@ -28,7 +28,8 @@ use common::arguments::Arguments;
 use common::histogram::Histogram;
 use common::stop::Stop;
 use oneloop::net::hyper::{self, Request, Response, body, service::service_fn};
-use oneloop::net::listeners::{LoopListener, Stopper, is_stopped_error};
+use oneloop::net::listeners::{LoopListener, is_stopped_error};
+use oneloop::net::server::shutdown_signal;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::runtime::Builder;
 use oneloop::task::{JoinSet, spawn_local};
@@ -54,6 +55,11 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let bench = arguments.has("--bench");
     let bench = bench.then(|| arguments.seconds("--bench"));
     let runtime = arguments.runtime();
+    // Before a client can come: it may need the last descriptors.
+    let stop = {
+        let _context = runtime.enter();
+        shutdown_signal()
+    };
     let listeners = runtime.block_on(TcpListener::bind_balanced(addr))?;
     let addr = listeners.local_addr()?;
     let (parts, stopper) = listeners.into_parts()?;
@@ -63,10 +69,14 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     );
     let mut servers = Vec::new();
     for part in parts {
-        let (loop_id, stopper) = (part.loop_id(), stopper.clone());
-        let server = move || serve(part, stopper);
-        servers.push(runtime.handle().spawn_on(loop_id, server));
+        let loop_id = part.loop_id();
+        servers.push(runtime.handle().spawn_on(loop_id, move || serve(part)));
     }
+    let stopping = runtime.spawn(async move {
+        let outcome = stop.await;
+        stopper.stop();
+        outcome
+    });
     if let Some(time) = bench {
         return drive(addr, connections, time);
     }
@@ -74,20 +84,15 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         let visits = runtime.block_on(server)??;
         println!("a loop has answered {visits} requests");
     }
+    runtime.block_on(stopping)??;
     Ok(())
 }
 
-/// Serves one loop until the signal, and then what is in flight. How many requests there were.
-async fn serve(mut part: LoopListener, stopper: Stopper) -> io::Result<u64> {
-    let stop = Stop::on_signals();
+/// Serves one loop until it is stopped, and then what is in flight. How many requests there were.
+async fn serve(mut part: LoopListener) -> io::Result<u64> {
+    let stop = Stop::default();
     let visits = Visits::default();
     let mut connections = JoinSet::new();
-    let wait = stop.wait();
-    // Detached: it ends with the loop at the latest.
-    drop(spawn_local(async move {
-        wait.await;
-        stopper.stop();
-    }));
     loop {
         match part.accept().await {
             Ok((stream, _)) => {
@@ -100,6 +105,7 @@ async fn serve(mut part: LoopListener, stopper: Stopper) -> io::Result<u64> {
         // Those that have ended.
         while connections.try_join_next().is_some() {}
     }
+    stop.set();
     let rest = async { while connections.join_next().await.is_some() {} };
     if timeout(GRACE, rest).await.is_err() {
         println!("{} connections were cut", connections.len());

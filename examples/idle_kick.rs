@@ -27,6 +27,8 @@ fn main() {
     let address: SocketAddr = arguments.value("ADDR");
     let limit = arguments.seconds("SECONDS");
     arguments.end(oneloop::block_on(async {
+        // Before a client can come: it may need the last descriptors.
+        let stop = shutdown_signal();
         let handler = move |connection| echo(connection, limit);
         let server = Server::builder().serve(address, handler).await?;
         println!(
@@ -34,7 +36,7 @@ fn main() {
             server.local_addr(),
             limit.as_secs()
         );
-        shutdown_signal().await?;
+        stop.await?;
         let report = server.drain(Duration::from_secs(1)).await;
         println!("{report}");
         Ok(())

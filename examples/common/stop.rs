@@ -6,10 +6,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use futures_lite::future::or;
-use oneloop::signal::ctrl_c;
-use oneloop::signal::unix::{SignalKind, signal};
-
 /// Plain memory of its loop. Cloned, it is the same signal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop(Rc<State>);
@@ -23,29 +19,8 @@ struct State {
 }
 
 impl Stop {
-    /// Is set when somebody presses Ctrl-C, or asks the process to end.
-    pub(crate) fn on_signals() -> Self {
-        let stop = Self::default();
-        let set = stop.clone();
-        let interrupt = ctrl_c();
-        let terminate = signal(SignalKind::terminate());
-        drop(oneloop::spawn_local(async move {
-            let terminated = async {
-                terminate?.recv().await;
-                Ok(())
-            };
-            match or(interrupt, terminated).await {
-                Ok(()) => set.set(),
-                Err(error) => {
-                    eprintln!("signals cannot be waited for: {error}");
-                    std::process::exit(1);
-                }
-            }
-        }));
-        stop
-    }
-
-    fn set(&self) {
+    /// Wakes all who wait.
+    pub(crate) fn set(&self) {
         self.0.is_set.set(true);
         for waker in self.0.waiting.take().into_values() {
             waker.wake();

@@ -117,6 +117,8 @@ async fn run(
     keep_bytes_max: u64,
     connections_max: usize,
 ) -> io::Result<()> {
+    // Before a client can come: it may need the last descriptors.
+    let stop = shutdown_signal();
     let shown = root.display().to_string();
     let handler = move |connection: Connection| {
         let site = || Rc::new(Site::new(root.clone(), keep_bytes_max));
@@ -131,7 +133,7 @@ async fn run(
         .serve(addr, handler)
         .await?;
     println!("httpd on {}, serves {shown}", server.local_addr());
-    shutdown_signal().await?;
+    stop.await?;
     println!("{}", server.drain(GRACE).await);
     Ok(())
 }

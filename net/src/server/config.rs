@@ -46,6 +46,7 @@ pub enum OverloadPolicy {
 /// use oneloop_net::server::{Connection, OverloadPolicy, Server, shutdown_signal};
 ///
 /// # async fn example() -> std::io::Result<()> {
+/// let stop = shutdown_signal();
 /// let server = Server::builder()
 ///     .max_connections(1_000, OverloadPolicy::ShedIdle)
 ///     .idle_timeout(Duration::from_secs(60))
@@ -59,7 +60,7 @@ pub enum OverloadPolicy {
 ///         }
 ///     })
 ///     .await?;
-/// shutdown_signal().await?;
+/// stop.await?;
 /// let report = server.drain(Duration::from_secs(5)).await;
 /// println!("{report}");
 /// # Ok(())

@@ -9,7 +9,9 @@ use std::task::Poll;
 use oneloop_runtime::signal::unix::{SignalKind, signal};
 
 /// Waits for `SIGTERM` or `SIGINT` (Ctrl-C) and tells which came. From the call on, not only from
-/// the first poll, neither ends the process by itself: see [`signal`].
+/// the first poll, neither ends the process by itself: see [`signal`]. So it is called before the
+/// server is there: a signal that comes in between would end the process, and clients may leave no
+/// descriptors, of which it takes four.
 ///
 /// # Errors
 ///
