@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Checks graceful: clients that take every descriptor before the server is ready, and the drain.
+"""Checks graceful and idle_kick: clients that take every descriptor before the server is ready, the
+drain, and who is put out.
 
-Starts it from target/release/examples (or the folder given), on a port chosen by the system.
+Starts them from target/release/examples (or the folder given), on ports chosen by the system.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 # What the loops and the signals need, and some connections.
 DESCRIPTORS = 64
@@ -99,12 +101,41 @@ def drain(folder):
         server.wait()
 
 
+def is_put_out(client):
+    """Sends what the connection takes."""
+    try:
+        while True:
+            client.send(bytes(65536))
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def put_out(folder):
+    """Who says nothing is told why; who does not read is put out as well."""
+    server, port = start(f"{folder}/idle_kick", "127.0.0.1:0", "1")
+    try:
+        silent, deaf = connect(port), connect(port)
+        deaf.setblocking(False)
+        deadline = time.monotonic() + DEADLINE
+        while not is_put_out(deaf):
+            assert time.monotonic() < deadline, "who does not read is not put out"
+            time.sleep(0.01)
+        assert read_to_end(silent) == b"nothing heard for 1 s, goodbye\n"
+        assert server.poll() is None, f"exit code {server.returncode}"
+    finally:
+        server.kill()
+        server.wait()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", default="target/release/examples")
     folder = os.path.abspath(parser.parse_args().folder)
     full_from_the_start(folder)
     drain(folder)
+    put_out(folder)
     print("drain: ok")
 
 

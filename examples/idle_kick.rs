@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The limit is a [`Deadline`]: each line moves it on by one store, not by a timer operation. A
-//! server that need not say goodbye sets `idle_timeout` and has nothing to do.
+//! server that need not say goodbye sets `idle_timeout` and has nothing to do. A client that does not
+//! read what comes back cannot be heard either: it has as long, and no goodbye.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
@@ -30,7 +31,8 @@ fn main() {
         // Before a client can come: it may need the last descriptors.
         let stop = shutdown_signal();
         let handler = move |connection| echo(connection, limit);
-        let server = Server::builder().serve(address, handler).await?;
+        let server = Server::builder().write_timeout(limit);
+        let server = server.serve(address, handler).await?;
         println!(
             "echo on {}, {} s of silence end a connection",
             server.local_addr(),
