@@ -102,6 +102,18 @@ def limits(port):
     client.ask(b"get " + b"x" * 40000, b"CLIENT_ERROR line too long\r\n")
 
 
+def statistics(client):
+    client.socket.sendall(b"stats\r\n")
+    text = b""
+    while not text.endswith(b"END\r\n"):
+        text += client.socket.recv(65536)
+    return dict(re.findall(rb"STAT (\w+) (\d+)", text))
+
+
+def assert_within(stats, mib):
+    assert int(stats[b"bytes"]) <= int(stats[b"limit_maxbytes"]) <= mib << 20, stats
+
+
 def memory(port, mib):
     """Four times the memory goes in; what was used last is there, and no more than the limit."""
     client = Client(port)
@@ -111,13 +123,24 @@ def memory(port, mib):
         client.ask(b"set m%d 0 0 %d\r\n%s\r\n" % (number, len(value), value), b"STORED\r\n")
         client.ask(b"get m0\r\n", b"VALUE m0 0 %d\r\n%s\r\nEND\r\n" % (len(value), value))
     client.ask(b"get m1\r\n", b"END\r\n")
-    client.socket.sendall(b"stats\r\n")
-    text = b""
-    while not text.endswith(b"END\r\n"):
-        text += client.socket.recv(65536)
-    stats = dict(re.findall(rb"STAT (\w+) (\d+)", text))
-    assert int(stats[b"bytes"]) <= int(stats[b"limit_maxbytes"]) <= mib << 20, stats
+    stats = statistics(client)
+    assert_within(stats, mib)
     assert int(stats[b"evictions"]) >= count // 2, stats
+
+
+def smallest(port):
+    """With 1 MiB the largest value alone fills the memory: there is no room for its key."""
+    client = Client(port)
+    value = b"v" * (1 << 20)
+    too_large = b"SERVER_ERROR object too large for cache\r\n"
+    client.ask(b"set a 0 0 1\r\nx\r\n", b"STORED\r\n")
+    client.ask(b"set big 0 0 %d\r\n%s\r\n" % (len(value), value), too_large)
+    client.ask(b"get a big\r\n", b"VALUE a 0 1\r\nx\r\nEND\r\n")
+    less = value[:-1000]
+    client.ask(b"set big 0 0 %d\r\n%s\r\n" % (len(less), less), b"STORED\r\n")
+    client.ask(b"append big 0 0 1000\r\n%s\r\n" % value[:1000], too_large)
+    client.ask(b"get big\r\n", b"VALUE big 0 %d\r\n%s\r\nEND\r\n" % (len(less), less))
+    assert_within(statistics(client), 1)
 
 
 def pipelines(port, number):
@@ -174,22 +197,33 @@ def main():
     parser.add_argument("--binary", default="target/release/examples/memcached")
     parser.add_argument("--memory-mib", type=int, default=16)
     options = parser.parse_args()
-    command = [options.binary, "--addr", "127.0.0.1:0", "--memory-mib", str(options.memory_mib)]
+    mib = options.memory_mib
+    check(options.binary, mib, lambda port: all_of(port, mib))
+    check(options.binary, 1, smallest)
+    print("memcached: ok")
+
+
+def all_of(port, mib):
+    commands(port)
+    limits(port)
+    memory(port, mib)
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: pipelines(port, number), range(8)))
+    tools(port)
+    full(port)
+
+
+def check(binary, mib, checks):
+    """Runs the checks on a server of its own."""
+    command = [binary, "--addr", "127.0.0.1:0", "--memory-mib", str(mib)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         port = int(re.search(r":(\d+) ", server.stdout.readline()).group(1))
-        commands(port)
-        limits(port)
-        memory(port, options.memory_mib)
-        with concurrent.futures.ThreadPoolExecutor(8) as threads:
-            list(threads.map(lambda number: pipelines(port, number), range(8)))
-        tools(port)
-        full(port)
+        checks(port)
         assert server.poll() is None, "the server ended"
     finally:
         server.kill()
         server.wait()
-    print("memcached: ok")
 
 
 if __name__ == "__main__":

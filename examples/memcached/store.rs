@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::lru::Lru;
-use crate::protocol::{Mode, Store as StoreCommand};
+use crate::protocol::{Mode, Store as StoreCommand, VALUE_BYTES_MAX};
 
 /// Shards at most. A smaller memory has fewer, so that each holds several of the largest values.
 const SHARDS_MAX: usize = 16;
@@ -140,7 +140,8 @@ impl Store {
             }
             _ => return Changed::NotStored,
         };
-        if value.len() > crate::protocol::VALUE_BYTES_MAX {
+        let is_too_long = value.len() > VALUE_BYTES_MAX;
+        if is_too_long || item_bytes(command.key, &value) > shard.bytes_max {
             return Changed::TooLarge;
         }
         let found = Found {
@@ -270,7 +271,8 @@ impl Shard {
         }
     }
 
-    /// Puts an item in the place of the one that there may be, and tells how many gave way to it.
+    /// Puts an item in the place of the one that there may be, and tells how many gave way to it. It
+    /// must not be larger than the shard.
     fn put(&mut self, key: &[u8], found: Found, expires: Option<Instant>) -> u64 {
         self.remove(key);
         let item = Item {
@@ -297,8 +299,12 @@ impl Shard {
 
 impl Item {
     fn bytes(&self) -> usize {
-        ITEM_BYTES + self.key.len() + self.found.value.len()
+        item_bytes(&self.key, &self.found.value)
     }
+}
+
+fn item_bytes(key: &[u8], value: &[u8]) -> usize {
+    ITEM_BYTES + key.len() + value.len()
 }
 
 /// When an item of this `exptime` is over: 0 never, below 0 at once, up to 30 days from now, else
