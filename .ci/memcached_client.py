@@ -99,7 +99,9 @@ def limits(port):
     for byte in b"set slow 0 0 3\r\nabc\r\n":
         client.socket.sendall(bytes([byte]))
     client.expect(b"STORED\r\n")
-    client.ask(b"get " + b"x" * 40000, b"CLIENT_ERROR line too long\r\n")
+    # The answer and the end, also for one who goes on sending.
+    client.ask(b"get " + b"x" * 5_000_000, b"CLIENT_ERROR line too long\r\n")
+    client.gone()
 
 
 def statistics(client):

@@ -12,6 +12,8 @@ use crate::store::{Changed, Store};
 const READ_BYTES: usize = 16 * 1024;
 /// Answers are sent at the latest when there are so many bytes of them. One value may come on top.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How long a client may go on sending after the last answer.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(stream: TcpStream, store: &Store) -> io::Result<()> {
@@ -50,7 +52,9 @@ pub(crate) async fn serve(stream: TcpStream, store: &Store) -> io::Result<()> {
                 }
                 Parsed::Hopeless(answer) => {
                     connection.answers.extend_from_slice(answer.as_bytes());
-                    return connection.send().await;
+                    connection.send().await?;
+                    // The rest is not read: a close would be a reset, which may overtake the answer.
+                    return connection.stream.close_gracefully(LINGER).await;
                 }
             }
         }
