@@ -78,6 +78,10 @@ grep -qx 'Content-Length: 3000001' <<<"$head" || fail "HEAD: $head"
 modified=$(sed -n 's/^Last-Modified: //p' <<<"$head")
 status 304 --header "If-Modified-Since: $modified" "$url/large.bin"
 status 200 --header "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT" "$url/large.bin"
+# Not modified yet, and not within HTTP's years where the file system has later ones.
+touch -d "9999-12-31" "$site/later.txt"
+later=$(ask --head "$url/later.txt" | tr -d '\r' | sed -n 's/^Last-Modified: //p')
+[ -n "$later" ] && [ "$(date -d "$later" +%s)" -le "$(date +%s)" ] || fail "modified in the future: $later"
 ask --head "$url/hello.txt" | grep -qi '^content-type: text/plain' || fail "no type for .txt"
 status 200 "$url/a%20b.txt?query=/../"
 status 301 "$url/sub"

@@ -230,8 +230,7 @@ fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Lo
         let _ = read_ahead(&file, 0, length);
         (length, Content::Open(file, length))
     };
-    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    let modified = HttpDate::from(modified.max(SystemTime::UNIX_EPOCH)).to_string();
+    let modified = last_modified(&metadata, now);
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\
          Last-Modified: {modified}\r\n",
@@ -243,6 +242,14 @@ fn load(path: &Path, known: Option<Stamp>, keep_bytes_max: u64) -> io::Result<Lo
         content,
         stamp: Stamp::of(&metadata, now),
     }))
+}
+
+/// The time to tell, as HTTP writes it. Not one that is still to come (RFC 9110, section 8.8.2.1), nor
+/// one that HTTP has no date for: a file may have either.
+fn last_modified(metadata: &Metadata, now: SystemTime) -> String {
+    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    let modified = modified.min(now).max(SystemTime::UNIX_EPOCH);
+    HttpDate::from(modified).to_string()
 }
 
 /// Opens a file, whose name may mean another one than a moment ago.
@@ -322,6 +329,32 @@ mod tests {
         let other = path.metadata().unwrap();
         assert_eq!(other.modified().unwrap(), metadata.modified().unwrap());
         assert_ne!(Stamp::of(&other, later), Some(stamp));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn no_file_was_modified_in_the_future_or_before_1970() {
+        let folder = folder("modified");
+        let path = folder.join("file");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
+        let year = Duration::from_secs(365 * 86_400);
+        for (modified, told) in [
+            (now + 9_000 * year, "Fri, 02 Jan 1970 00:00:00 GMT"),
+            (
+                now + Duration::from_secs(1),
+                "Fri, 02 Jan 1970 00:00:00 GMT",
+            ),
+            (
+                now - Duration::from_secs(1),
+                "Thu, 01 Jan 1970 23:59:59 GMT",
+            ),
+            (now - 2 * year, "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ] {
+            let file = File::create(&path).unwrap();
+            // Where the file system has no such time it takes the nearest.
+            file.set_modified(modified).unwrap();
+            assert_eq!(last_modified(&file.metadata().unwrap(), now), told);
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 
