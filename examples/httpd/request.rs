@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 
 use super::answer::Status;
 
-/// Bytes that a head may have. One that has as many and no end is refused.
+/// Bytes that a head may have, however it arrives. One that has as many and no end is refused.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Lines that a head may have.
 const HEADERS_MAX: usize = 64;
@@ -36,11 +36,9 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
     let mut lines = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut []);
     let length = match head.parse_with_uninit_headers(input, &mut lines) {
-        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Complete(length)) if length <= HEAD_BYTES_MAX => length,
         Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES_MAX => return Ok(None),
-        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-            return Err(Status::HeadTooLarge);
-        }
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Status::HeadTooLarge),
         Err(httparse::Error::Version) => return Err(Status::VersionNotSupported),
         Err(_) => return Err(Status::BadRequest),
     };
@@ -141,6 +139,17 @@ mod tests {
             ("*", None),
         ] {
             assert_eq!(origin(target), path, "{target}");
+        }
+    }
+
+    #[test]
+    fn the_limit_of_a_head_is_the_same_in_one_piece_and_in_two() {
+        for (bytes, is_right) in [(HEAD_BYTES_MAX, true), (HEAD_BYTES_MAX + 1, false)] {
+            let mut head = b"GET / HTTP/1.1\r\nHost: x\r\nX: ".to_vec();
+            head.resize(bytes - 4, b'a');
+            assert!(parse(&head).unwrap().is_none());
+            head.extend_from_slice(b"\r\n\r\n");
+            assert_eq!(parse(&head).is_ok(), is_right, "{bytes}");
         }
     }
 }
