@@ -78,6 +78,7 @@ grep -qx 'Content-Length: 3000001' <<<"$head" || fail "HEAD: $head"
 modified=$(sed -n 's/^Last-Modified: //p' <<<"$head")
 status 304 --header "If-Modified-Since: $modified" "$url/large.bin"
 status 200 --header "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT" "$url/large.bin"
+status 200 --header "If-Modified-Since: $modified" --header 'If-None-Match: "x"' "$url/large.bin"
 # Not modified yet, and not within HTTP's years where the file system has later ones.
 touch -d "9999-12-31" "$site/later.txt"
 later=$(ask --head "$url/later.txt" | tr -d '\r' | sed -n 's/^Last-Modified: //p')
@@ -128,6 +129,10 @@ expect() { [ "$1" = "$2" ] || fail "$1 instead of $2"; }
 host='Host: x\r\n'
 expect "$(raw "GET /hello.txt HTTP/1.1\r\n\r\n" | first)" "HTTP/1.1 400 Bad Request"
 expect "$(raw "\001\002\r\n\r\n" | first)" "HTTP/1.1 400 Bad Request"
+for lines in "Host: x y" "${host}Content-Length: x" "${host}Content-Length: 0\r\nContent-Length: 5" \
+    "${host}Transfer-Encoding: gzip"; do
+    expect "$(raw "GET /hello.txt HTTP/1.1\r\n$lines\r\n\r\n" | first)" "HTTP/1.1 400 Bad Request"
+done
 expect "$(raw "GET / HTTP/3.0\r\n$host\r\n" | first)" "HTTP/1.1 505 HTTP Version Not Supported"
 long=$(head -c 20000 /dev/zero | tr '\0' a)
 expect "$(raw "GET / HTTP/1.1\r\n${host}X: $long\r\n\r\n" | first)" \

@@ -10,6 +10,8 @@ use super::answer::Status;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Lines that a head may have.
 const HEADERS_MAX: usize = 64;
+/// What a host with its port may have beside letters and digits (RFC 3986, section 3.2).
+const HOST_SIGNS: &[u8] = b"-._~!$&'()*+,;=%:[]";
 
 /// A request whose head has arrived.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct Request<'a> {
     pub(crate) is_http_1_0: bool,
     /// The client wants to go on with this connection, and can: the end of the request is known.
     pub(crate) keeps_alive: bool,
+    /// None also beside `If-None-Match`, which overrides it (RFC 9110, section 13.1.3).
     pub(crate) if_modified_since: Option<&'a [u8]>,
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
         lines.hosts == 1
     };
     let target = origin(path).ok_or(Status::BadRequest)?;
-    if !hosts_are_right {
+    if !hosts_are_right || lines.has_bad_value || lines.is_endless {
         return Err(Status::BadRequest);
     }
     Ok(Some(Request {
@@ -64,7 +67,7 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
         is_http_1_0: minor == 0,
         // A body is not read: the connection ends behind it.
         keeps_alive: !lines.has_body && !lines.closes && (minor == 1 || lines.keeps_alive),
-        if_modified_since: lines.if_modified_since,
+        if_modified_since: lines.if_modified_since.filter(|_| !lines.has_etags),
     }))
 }
 
@@ -75,6 +78,12 @@ struct Lines<'a> {
     closes: bool,
     keeps_alive: bool,
     has_body: bool,
+    has_length: bool,
+    /// A host or a length is none: such a request must be refused (RFC 9112, sections 3.2 and 6.3).
+    has_bad_value: bool,
+    /// So must one with a body whose end cannot be found.
+    is_endless: bool,
+    has_etags: bool,
     if_modified_since: Option<&'a [u8]>,
 }
 
@@ -85,15 +94,38 @@ impl<'a> Lines<'a> {
             let is = |name: &str| line.name.eq_ignore_ascii_case(name);
             // The length first: most lines are of no interest.
             match line.name.len() {
-                4 if is("host") => this.hosts += 1,
+                4 if is("host") => this.host(line.value),
                 10 if is("connection") => this.connection(line.value),
-                14 if is("content-length") => this.has_body |= line.value != b"0",
+                13 if is("if-none-match") => this.has_etags = true,
+                14 if is("content-length") => this.content_length(line.value),
                 17 if is("if-modified-since") => this.if_modified_since = Some(line.value),
-                17 if is("transfer-encoding") => this.has_body = true,
+                17 if is("transfer-encoding") => this.transfer_encoding(line.value),
                 _ => {}
             }
         }
         this
+    }
+
+    fn host(&mut self, value: &[u8]) {
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || HOST_SIGNS.contains(byte);
+        self.hosts += 1;
+        self.has_bad_value |= !value.iter().all(fits);
+    }
+
+    /// A body's length; two are one too many.
+    fn content_length(&mut self, value: &[u8]) {
+        let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        self.has_bad_value |= !is_number || self.has_length;
+        self.has_length = true;
+        self.has_body |= value != b"0";
+    }
+
+    /// A body's encoding: without chunks at last it has no end.
+    fn transfer_encoding(&mut self, value: &[u8]) {
+        let last = value.rsplit(|&byte| byte == b',').next();
+        let last = last.unwrap_or_default().trim_ascii();
+        self.is_endless = !last.eq_ignore_ascii_case(b"chunked");
+        self.has_body = true;
     }
 
     fn connection(&mut self, value: &[u8]) {
@@ -143,6 +175,46 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_cannot_be_right_are_refused() {
+        for (lines, keeps_alive) in [
+            ("Content-Length: 0", Ok(true)),
+            ("Content-Length: 5", Ok(false)),
+            ("Transfer-Encoding: chunked", Ok(false)),
+            ("Transfer-Encoding: gzip , Chunked", Ok(false)),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked", Ok(false)),
+            (
+                "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+                Ok(false),
+            ),
+            ("Content-Length: ", Err(Status::BadRequest)),
+            ("Content-Length: +5", Err(Status::BadRequest)),
+            ("Content-Length: 5, 6", Err(Status::BadRequest)),
+            (
+                "Content-Length: 0\r\nContent-Length: 5",
+                Err(Status::BadRequest),
+            ),
+            ("Transfer-Encoding: gzip", Err(Status::BadRequest)),
+            ("Transfer-Encoding: chunked, gzip", Err(Status::BadRequest)),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n");
+            let request = parse(head.as_bytes());
+            let found = request.map(|request| request.unwrap().keeps_alive);
+            assert_eq!(found, keeps_alive, "{lines}");
+        }
+        for (host, is_right) in [
+            ("", true),
+            ("x.y-z:80", true),
+            ("[::1]:80", true),
+            ("x y", false),
+            ("x/y", false),
+            ("x@y", false),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(parse(head.as_bytes()).is_ok(), is_right, "{host}");
+        }
+    }
+
+    #[test]
     fn the_limit_of_a_head_is_the_same_in_one_piece_and_in_two() {
         for (bytes, is_right) in [(HEAD_BYTES_MAX, true), (HEAD_BYTES_MAX + 1, false)] {
             let mut head = b"GET / HTTP/1.1\r\nHost: x\r\nX: ".to_vec();
@@ -150,6 +222,18 @@ mod tests {
             assert!(parse(&head).unwrap().is_none());
             head.extend_from_slice(b"\r\n\r\n");
             assert_eq!(parse(&head).is_ok(), is_right, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn etags_override_the_date() {
+        let date = "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+        for (etags, is_asked) in [("", true), ("If-None-Match: \"x\"\r\n", false)] {
+            for lines in [format!("{date}{etags}"), format!("{etags}{date}")] {
+                let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
+                let request = parse(head.as_bytes()).unwrap().unwrap();
+                assert_eq!(request.if_modified_since.is_some(), is_asked, "{lines}");
+            }
         }
     }
 }
