@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use oneloop::net::TcpStream;
 use oneloop::runtime::Builder;
-use oneloop::task;
+use oneloop::task::JoinSet;
 
 use super::arguments::Arguments;
 use super::histogram::Histogram;
@@ -54,15 +54,15 @@ pub(crate) fn drive(drive: &Drive, addr: SocketAddr) -> io::Result<()> {
     let started = Instant::now();
     runtime.block_on(async {
         let end = started + time;
-        let mut clients = Vec::with_capacity(connections);
+        let mut clients = JoinSet::new();
         for number in 0..connections {
             let latencies = Rc::clone(&latencies);
-            clients.push(task::spawn_local(client(
-                addr, number, size, end, latencies,
-            )));
+            clients.spawn_local(client(addr, number, size, end, latencies));
         }
-        for client in clients {
-            client.await??;
+        // The first error ends it: if it is a full table of descriptors, which the server shares,
+        // others may wait until somebody ends.
+        while let Some(ended) = clients.join_next().await {
+            ended??;
         }
         io::Result::Ok(())
     })?;
