@@ -68,3 +68,16 @@ answer=$(timeout 10 cat <&3 | od -An -v -tx1 | tr -d ' ') || reset
 exec 3>&-
 [ "$answer" = 050005070001000000000000 ] || { echo "socks5 refused with $answer"; exit 1; }
 echo "transfer_clients: socks5: a refusal comes whole"
+# With a descriptor for the client and none for where it wants to go: a general failure (1).
+if command -v prlimit >/dev/null; then
+    start socks5 --addr 127.0.0.1:0
+    free=0
+    while [ -e "/proc/${pids[-1]}/fd/$free" ]; do free=$((free + 1)); done
+    prlimit --pid "${pids[-1]}" --nofile="$((free + 1)):"
+    exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
+    printf '\5\1\0\5\1\0\1\177\0\0\1\0\1' >&3
+    answer=$(timeout 10 cat <&3 | od -An -v -tx1 | tr -d ' ')
+    exec 3>&-
+    [ "$answer" = 050005010001000000000000 ] || { echo "socks5 without descriptors: $answer"; exit 1; }
+    echo "transfer_clients: socks5 without descriptors: its own failure"
+fi

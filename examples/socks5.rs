@@ -177,8 +177,11 @@ fn reply_to(error: &io::Error) -> Reply {
         io::ErrorKind::TimedOut => Reply::TimedOut,
         io::ErrorKind::PermissionDenied => Reply::NotAllowed,
         io::ErrorKind::OutOfMemory => Reply::GeneralFailure,
-        // A name that nobody knows, and hosts that do not answer.
-        _ => Reply::HostUnreachable,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::AddrNotAvailable => Reply::HostUnreachable,
+        // A name that nobody knows.
+        _ if error.raw_os_error().is_none() => Reply::HostUnreachable,
+        // It is this machine that fails: too many descriptors are open, for instance.
+        _ => Reply::GeneralFailure,
     }
 }
 
