@@ -195,7 +195,7 @@ macro_rules! end {
             ///
             /// Safe: the readiness stays until an attempt finds the opposite.
             pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-                self.io.ready(interest).await
+                ready(&self.io, interest).await
             }
 
             /// Calls `f`, which does one non-blocking operation on the descriptor, if it may be
@@ -257,6 +257,22 @@ end!(
     "not in O_RDONLY or O_RDWR access mode",
     Interest::READABLE
 );
+
+/// The system tells a sender that no receiver is left by an error (poll(2)), which on a pipe is
+/// nothing else than the end of output.
+async fn ready(io: &Source<OwnedFd>, interest: Interest) -> io::Result<Ready> {
+    if !interest.is_writable() {
+        return io.ready(interest).await;
+    }
+    let mut ready = io.ready(interest | Interest::ERROR).await?;
+    if ready.is_error() {
+        ready |= Ready::WRITE_CLOSED;
+    }
+    if !interest.is_error() {
+        ready = ready - Ready::ERROR;
+    }
+    Ok(ready)
+}
 
 impl Sender {
     /// Waits until something can be written.

@@ -45,6 +45,11 @@ impl Homes {
         (self.0[direction].load(Ordering::Relaxed) >> 32) as u32
     }
 
+    /// Whether no loop watches for any direction, as a hint.
+    pub fn is_nowhere(&self) -> bool {
+        self.0.iter().all(|home| home.load(Ordering::Relaxed) == 0)
+    }
+
     /// Loop `id` is no longer the home of any direction. On that loop's thread.
     pub fn leave(&self, id: u32) {
         for home in &self.0 {

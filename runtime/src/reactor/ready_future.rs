@@ -168,7 +168,9 @@ impl Future for ReadyFuture<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut bits = self.bits();
-        if bits == 0 {
+        // Readiness that was only assumed is not all there is to know: a loop has to watch, or who
+        // asks again and again never hears of the end.
+        if bits == 0 || self.descriptor.homes.is_nowhere() {
             context::with_local(|local| match local {
                 Some(local) => self.wait_in(local, cx),
                 None => self.wait_remotely(cx),

@@ -5,5 +5,6 @@
 mod errors;
 mod ids;
 mod pipes;
+mod readiness;
 mod shutdown;
 mod timers;
