@@ -1,11 +1,16 @@
 //! Blocking inside a task.
 
+use std::pin::pin;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use futures_lite::future::{block_on, poll_once};
+use oneloop::io::Interest;
+use oneloop::net::UnixStream;
 use oneloop::runtime::{Builder, Handle, Placement, Runtime};
-use oneloop::{task, time};
+use oneloop::task;
+use oneloop::time::{self, Instant};
 
 use crate::support::{current_thread, one_loop, two_loops, within_deadline};
 
@@ -113,6 +118,60 @@ fn the_root_outside_is_woken_by_what_happens_inside() {
                 .await;
                 assert_eq!((wake, woken), ((), ()));
             });
+        }
+    });
+}
+
+/// Waits here and, inside `block_in_place`, on an executor that does not know the loop: by turns, with
+/// the same timer and the same socket.
+async fn waits_inside_and_outside() {
+    let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut sleep = pin!(time::sleep(Duration::from_secs(3600)));
+    for round in 0..4_u8 {
+        let write = thread::spawn({
+            let mut theirs = theirs;
+            move || {
+                thread::sleep(Duration::from_millis(5));
+                block_on(theirs.write_all(&[round, round])).unwrap();
+                theirs
+            }
+        });
+        let mut buf = [0; 2];
+        assert!(poll_once(sleep.as_mut()).await.is_none(), "armed here");
+        assert!(
+            poll_once(ours.read(&mut buf)).await.is_none(),
+            "watched here"
+        );
+        task::block_in_place(|| {
+            block_on(async {
+                assert!(ours.ready(Interest::READABLE).await.unwrap().is_readable());
+                ours.read_exact(&mut buf[..1]).await.unwrap();
+                sleep
+                    .as_mut()
+                    .reset(Instant::now() + Duration::from_millis(2));
+                sleep.as_mut().await;
+                time::sleep(Duration::from_millis(2)).await;
+            });
+        });
+        ours.read_exact(&mut buf[1..]).await.unwrap();
+        assert_eq!(buf, [round, round]);
+        time::sleep(Duration::from_millis(1)).await;
+        sleep
+            .as_mut()
+            .reset(Instant::now() + Duration::from_secs(3600));
+        theirs = write.join().unwrap();
+    }
+}
+
+#[test]
+fn another_executor_inside_waits_on_another_loop() {
+    within_deadline(|| {
+        let runtime = two_loops();
+        runtime
+            .block_on(runtime.spawn(waits_inside_and_outside()))
+            .unwrap();
+        for runtime in multi() {
+            runtime.block_on(waits_inside_and_outside());
         }
     });
 }

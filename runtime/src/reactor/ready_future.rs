@@ -171,7 +171,7 @@ impl Future for ReadyFuture<'_> {
         // Readiness that was only assumed is not all there is to know: a loop has to watch, or who
         // asks again and again never hears of the end.
         if bits == 0 || self.descriptor.homes.is_nowhere() {
-            context::with_local(|local| match local {
+            context::with_turning_loop(|local| match local {
                 Some(local) => self.wait_in(local, cx),
                 None => self.wait_remotely(cx),
             })?;

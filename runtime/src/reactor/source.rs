@@ -19,7 +19,7 @@ use super::ready_future::ReadyFuture;
 use super::{Descriptor, Direction, ForeignWaiter, Interest, Kind, Message, Ready};
 use crate::context;
 use crate::primitive::sync::Arc;
-use crate::runtime::{Handle, runtime_is_gone};
+use crate::runtime::{Handle, is_driving_tasks, runtime_is_gone};
 use crate::sys::{DOORBELL_KEY, SHORT_TRANSFER_DRAINS};
 use crate::task::coop;
 use crate::worker::{self, Local, Remote};
@@ -460,6 +460,8 @@ impl<T: AsFd> Source<T> {
         cx: &Context<'_>,
         direction: Direction,
     ) -> io::Result<()> {
+        // Inside `block_in_place` the loop of this thread stands still.
+        let local = local.filter(|_| is_driving_tasks());
         match (local, slot) {
             (Some(local), Some(index)) => {
                 local.reactor.set_waker(index, direction, cx.waker());
@@ -532,6 +534,7 @@ pub(super) fn wait_remotely(
     let home = descriptor.place_at(descriptor.homes.loop_id(direction.index()));
     if let Some((remote, _)) = home
         && handle.remote_of(remote.id()).is_some()
+        && !context::stands_still(&remote)
         && remote.send(message()).is_ok()
     {
         return Ok(remote);

@@ -23,7 +23,7 @@ use crate::primitive::sync::{Arc, MutexGuard};
 use crate::primitive::thread_local;
 use crate::task::coop::Budget;
 use crate::task::{Id, Meta};
-use crate::worker::Local;
+use crate::worker::{Local, Remote};
 
 thread_local! {
     static CURRENT: Current = const { Current::nothing() };
@@ -422,6 +422,18 @@ impl Drop for Driving {
 #[must_use]
 pub fn is_driving_tasks() -> bool {
     BLOCKING_FORBIDDEN.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Calls `f` with the loop of this thread, if a poll here can wait on it: inside `block_in_place` it
+/// stands still, and what another executor polls there waits on another loop.
+#[inline]
+pub(crate) fn with_turning_loop<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
+    with_local(|local| f(local.filter(|_| is_driving_tasks())))
+}
+
+/// Whether this is the loop of this thread, and stands still inside `block_in_place`.
+pub(crate) fn stands_still(remote: &Arc<Remote>) -> bool {
+    with_local(|local| local.is_some_and(|local| local.is(remote))) && !is_driving_tasks()
 }
 
 /// Lets this thread block although it drives async code, until dropped.

@@ -107,7 +107,16 @@ impl Shared {
 
     /// A loop for something that a thread without a loop waits for.
     pub(crate) fn any_loop(&self) -> &Arc<Remote> {
-        self.better_of_two(None)
+        context::with_local(|local| {
+            let is_one_of_them = |local: &&Local| {
+                std::ptr::eq(self, &raw const **local.shared()) && !local.is_main()
+            };
+            // Inside `block_in_place` the own loop stands still.
+            let own = local
+                .filter(is_one_of_them)
+                .filter(|_| self.loops.len() > 1);
+            self.better_of_two(own)
+        })
     }
 
     fn own_or_better<'a>(&'a self, own: &'a Local) -> &'a Arc<Remote> {

@@ -16,7 +16,8 @@ use crate::worker::Local;
 /// The other tasks of this loop wait until it returns, except while it is inside
 /// [`Handle::block_on`](crate::runtime::Handle::block_on) of the same runtime, which runs them too.
 /// Prefer [`spawn_blocking`](super::spawn_blocking), which holds up nobody. A task that is spawned
-/// inside is placed on another loop, if there is one.
+/// inside is placed on another loop, if there is one; and there waits what another executor polls
+/// inside. On the only loop of a runtime such a wait does not end.
 ///
 /// Calls of `block_on` on one loop end in the reverse order of their beginning, whichever future is
 /// done first: one whose future waits for what the task of an earlier one does after its own

@@ -42,14 +42,14 @@ impl Home {
         Arc::new(Self::new(shared, shared.any_loop()))
     }
 
-    /// The same, if this one ends with its `block_on`.
+    /// The same, if this one ends with its `block_on`, or stands still.
     pub(super) fn lasting(&self) -> Option<Arc<Self>> {
         let lasts = self
             .shared
             .loops
             .iter()
             .any(|remote| Arc::ptr_eq(remote, &self.remote));
-        (!lasts).then(|| Self::any(&self.shared))
+        (!lasts || context::stands_still(&self.remote)).then(|| Self::any(&self.shared))
     }
 
     pub(super) fn is(&self, local: &Local) -> bool {

@@ -108,7 +108,7 @@ impl Timer {
     /// The same, with an error in the place of the panic.
     pub(super) fn try_poll(&mut self, waker: &Waker) -> Poll<Result<(), ShutDown>> {
         self.is_started = true;
-        let polled = context::with_local(|local| match local {
+        let polled = context::with_turning_loop(|local| match local {
             Some(local) => self.poll_on(local, waker),
             None => self.poll_without_loop(waker),
         });
