@@ -47,6 +47,10 @@ done
 start proxy --listen 127.0.0.1:0 --to "$files"
 fetch "http://$address/send_file"
 same "through proxy"
+# A download that is cut off is not one that has ended.
+if command -v python3 >/dev/null; then
+    .ci/cut_download.py "$examples/proxy"
+fi
 start socks5 --addr 127.0.0.1:0
 fetch --socks5 "$address" "http://$files/chunks"
 same "through socks5 by address"

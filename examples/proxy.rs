@@ -7,7 +7,7 @@
 //!
 //! A slow reader slows its writer down: bytes are taken from one side only when the other has got rid
 //! of the last ones, 64 KiB at most. Between sockets they stay in the kernel. A half-close goes
-//! through, and a connection on which nothing happens for five minutes is closed.
+//! through, and so does a reset; a connection on which nothing happens for five minutes is reset.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
