@@ -28,7 +28,9 @@ fn a_child_is_told_and_its_parent_goes_on() {
     check(builder.worker_threads(2).build().unwrap());
     check(Builder::new_current_thread().build().unwrap());
     check(LocalRuntime::new().unwrap());
-    check_closed_doorbell(builder.worker_threads(1).build().unwrap());
+    if cfg!(target_os = "linux") {
+        check_closed_doorbell(builder.worker_threads(1).build().unwrap());
+    }
 }
 
 /// A child that has closed what it inherited may still wake a task of its parent's: it does nothing.

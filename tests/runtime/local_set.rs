@@ -241,3 +241,23 @@ fn a_wake_of_a_set_that_panics_leaves_its_tasks_and_the_loop_alive() {
         }
     });
 }
+
+/// A loop comes before a set, and a set before nothing.
+#[test]
+fn what_is_for_the_loop_goes_to_the_set_where_no_loop_runs() {
+    within_deadline(|| {
+        for runtime in each_runtime() {
+            let set = LocalSet::new();
+            // Nobody polls the set.
+            let joined = runtime.block_on(async {
+                let _entered = set.enter();
+                task::spawn_on_this_loop(async { 1 }).await
+            });
+            assert_eq!(joined.unwrap(), 1);
+            let _entered = runtime.enter();
+            let spawn = async { task::spawn_on_this_loop(async { 2 }).await };
+            let joined = futures_lite::future::block_on(set.run_until(spawn));
+            assert_eq!(joined.unwrap(), 2);
+        }
+    });
+}

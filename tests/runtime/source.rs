@@ -9,7 +9,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use oneloop::io::{Direction, Interest, Source};
+use oneloop::io::{Direction, Interest, Ready, Source};
 use oneloop::{task, time};
 
 use crate::support::{each_runtime, one_loop, two_loops, within_deadline};
@@ -256,6 +256,27 @@ fn after_the_runtime_a_wait_is_an_error() {
         assert!(error.to_string().contains("shut down"), "{error}");
         let error = futures_lite::future::block_on(ours.ready(Interest::READABLE)).unwrap_err();
         assert!(error.to_string().contains("shut down"), "{error}");
+    });
+}
+
+/// Readiness that no loop has told: it may be used although nobody can watch any more.
+#[test]
+fn after_the_runtime_what_is_ready_is_told() {
+    within_deadline(|| {
+        let runtime = two_loops();
+        let (ours, _theirs) = {
+            let _entered = runtime.enter();
+            pair()
+        };
+        ours.assume_ready(Ready::READABLE);
+        drop(runtime);
+        let ready = || ours.ready(Interest::READABLE);
+        assert!(
+            futures_lite::future::block_on(ready())
+                .unwrap()
+                .is_readable()
+        );
+        assert!(one_loop().block_on(ready()).unwrap().is_readable());
     });
 }
 

@@ -168,9 +168,7 @@ impl Future for ReadyFuture<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut bits = self.bits();
-        // Readiness that was only assumed is not all there is to know: a loop has to watch, or who
-        // asks again and again never hears of the end.
-        if bits == 0 || self.descriptor.homes.is_nowhere() {
+        if bits == 0 {
             context::with_turning_loop(|local| match local {
                 Some(local) => self.wait_in(local, cx),
                 None => self.wait_remotely(cx),
@@ -178,6 +176,14 @@ impl Future for ReadyFuture<'_> {
             // A loop elsewhere may have heard of an event in the meantime. Only here: who saw
             // readiness above has not registered, and another thread may have used it up since.
             bits = self.bits();
+        } else if self.descriptor.homes.is_nowhere() {
+            // Readiness that no loop has told is not all there is to know: who asks again and again
+            // for the end hears of it only if one watches. From a thread without a loop each asking
+            // would be a message; there the end is told after a "would block".
+            context::with_turning_loop(|local| {
+                // An attempt: what is ready may be used even if nobody can watch.
+                let _ = local.map(|local| self.wait_in(local, cx));
+            });
         }
         match bits {
             0 => Poll::Pending,

@@ -189,7 +189,8 @@ impl Builder {
     }
 
     /// Keeps each loop looking for work this long before it sleeps, at the cost of CPU time: a
-    /// message that comes meanwhile need not wake a sleeping core. Default: off; zero is off.
+    /// message that comes meanwhile need not wake a sleeping core. Default: off; zero is off. A loop
+    /// that waits for a timer of a paused clock sleeps at once, which moves the clock.
     pub fn busy_poll(&mut self, limit: Duration) -> &mut Self {
         self.busy_poll = (!limit.is_zero()).then_some(limit);
         self

@@ -9,8 +9,9 @@
 //!
 //! # Why it is so
 //! The loop, the task and its budget stand in one local without a destructor, so that a wake-up on
-//! the home thread costs one load, and a poll finds all of them at one address; the handle has a
-//! destructor and is asked for seldom.
+//! the home thread costs one load, and a poll finds all of them at one address. The handles have a
+//! destructor; beside them a word says which runtime the last of them is of, so that a spawn on that
+//! runtime's own loop need not ask for it.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -37,12 +38,15 @@ thread_local! {
 /// What every poll asks for: in one place, so that a poll looks it up once.
 struct Current {
     local: Cell<*const Local>,
-    /// The runtime that was entered last: only compared, never followed.
+    /// The runtime that was entered last, that of the last of `HANDLES`: only compared, never
+    /// followed.
     runtime: Cell<*const Shared>,
     task: Cell<*const Meta>,
     /// The data pointer of the waker that the loop gave to the future being polled.
     trusted_waker: Cell<*const ()>,
     budget: Cell<Budget>,
+    /// Whether a call that blocks this thread would stop tasks.
+    is_driving: Cell<bool>,
 }
 
 impl Current {
@@ -53,6 +57,7 @@ impl Current {
             task: Cell::new(ptr::null()),
             trusted_waker: Cell::new(ptr::null()),
             budget: Cell::new(Budget::UNLIMITED),
+            is_driving: Cell::new(false),
         }
     }
 }
@@ -385,10 +390,6 @@ impl fmt::Display for TryCurrentError {
 
 impl std::error::Error for TryCurrentError {}
 
-thread_local! {
-    static BLOCKING_FORBIDDEN: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Marks this thread as one that drives async code: it must not block. Until dropped.
 #[derive(Debug)]
 pub(crate) struct Driving(());
@@ -404,14 +405,14 @@ impl Driving {
             "Cannot start a runtime from within a runtime. This thread is already driving async \
              code: use `.await` instead of `block_on`, or move the call to `spawn_blocking`."
         );
-        BLOCKING_FORBIDDEN.with(|cell| cell.set(true));
+        set_driving(true);
         Self(())
     }
 }
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        BLOCKING_FORBIDDEN.with(|cell| cell.set(false));
+        set_driving(false);
     }
 }
 
@@ -421,7 +422,13 @@ impl Drop for Driving {
 /// False on the threads of the blocking pool, and where a runtime was merely entered.
 #[must_use]
 pub fn is_driving_tasks() -> bool {
-    BLOCKING_FORBIDDEN.try_with(Cell::get).unwrap_or(false)
+    CURRENT
+        .try_with(|current| current.is_driving.get())
+        .unwrap_or(false)
+}
+
+fn set_driving(is_driving: bool) {
+    CURRENT.with(|current| current.is_driving.set(is_driving));
 }
 
 /// Calls `f` with the loop of this thread, if a poll here can wait on it: inside `block_in_place` it
@@ -442,14 +449,14 @@ pub(crate) struct MayBlock(());
 
 impl MayBlock {
     pub(crate) fn begin() -> Self {
-        BLOCKING_FORBIDDEN.with(|cell| cell.set(false));
+        set_driving(false);
         Self(())
     }
 }
 
 impl Drop for MayBlock {
     fn drop(&mut self) {
-        BLOCKING_FORBIDDEN.with(|cell| cell.set(true));
+        set_driving(true);
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```text
 //!   Runtime --owns--> threads of the workers          multi-thread: N loops, and a main loop for
 //!      |                                              each `block_on` that is going on
-//!      +--> Shared <--- Handle, EnterGuard, tasks     current-thread: one loop, driven by whoever
+//!      +--> Shared <--- Handle, EnterGuard            current-thread: one loop, driven by whoever
 //!             |                                       is inside `block_on`
 //!             +--> Remote of each loop, blocking pool, options
 //! ```

@@ -174,6 +174,33 @@ impl Shared {
     }
 }
 
+/// Where a task goes that is spawned on this loop.
+fn place_from(own: &Local) -> Place {
+    let shared = own.shared();
+    // A main loop runs no Send task: it is driven only while its `block_on` lasts.
+    if own.is_main() {
+        return Place::at(shared.place_from_outside());
+    }
+    if shared.loops.len() == 1 {
+        return Place::HERE;
+    }
+    // Inside `block_in_place` the own loop stands still.
+    if !context::is_driving_tasks() {
+        return Place::at(shared.better_of_two(Some(own)));
+    }
+    let chosen = match shared.config.placement {
+        Placement::Local => return Place::HERE,
+        Placement::Adaptive => shared.own_or_better(own),
+        Placement::RoundRobin => shared.next_in_turn(),
+        Placement::LeastLoaded => shared.least_loaded(Some(own)),
+    };
+    if own.is(chosen) {
+        Place::HERE
+    } else {
+        Place::at(chosen)
+    }
+}
+
 /// A cheap random number of this thread: xorshift (G. Marsaglia, JSS 8(14), 2003).
 fn random_below(n: usize) -> usize {
     thread_local! {
@@ -211,30 +238,3 @@ fn seed() -> u32 {
 const SLACK_TASKS: usize = 4;
 /// and this share of the other's tasks on top.
 const SLACK_SHARE: usize = 8;
-
-/// Where a task goes that is spawned on this loop.
-fn place_from(own: &Local) -> Place {
-    let shared = own.shared();
-    // A main loop runs no Send task: it is driven only while its `block_on` lasts.
-    if own.is_main() {
-        return Place::at(shared.place_from_outside());
-    }
-    if shared.loops.len() == 1 {
-        return Place::HERE;
-    }
-    // Inside `block_in_place` the own loop stands still.
-    if !context::is_driving_tasks() {
-        return Place::at(shared.better_of_two(Some(own)));
-    }
-    let chosen = match shared.config.placement {
-        Placement::Local => return Place::HERE,
-        Placement::Adaptive => shared.own_or_better(own),
-        Placement::RoundRobin => shared.next_in_turn(),
-        Placement::LeastLoaded => shared.least_loaded(Some(own)),
-    };
-    if own.is(chosen) {
-        Place::HERE
-    } else {
-        Place::at(chosen)
-    }
-}

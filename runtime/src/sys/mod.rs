@@ -7,7 +7,8 @@
 //!   key of 64 bits that comes back with each event; any thread, no allocation;
 //! - `Poller::add_exclusive`: the same for input alone, of a descriptor that stands in several
 //!   pollers: where the system can do it, it wakes one that sleeps in `wait`, and not all;
-//! - `Poller::ring`: ends the current or the next `wait`; any thread;
+//! - `Poller::ring`: ends the current or the next `wait`; any thread. If it cannot, it ends the process,
+//!   except in a child of fork(2);
 //! - `Poller::wait`: fills `Events`, at most [`EVENTS_PER_WAIT_MAX`] at a time, in one system call
 //!   where the system has such a call; `None` waits without limit;
 //! - `Events::iter`: pairs of key and readiness bits.

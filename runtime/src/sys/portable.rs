@@ -13,18 +13,20 @@ use std::time::Duration;
 
 use polling::{Event, PollMode};
 
-use super::EVENTS_PER_WAIT_MAX;
+use super::{EVENTS_PER_WAIT_MAX, end_process, process_id};
 use crate::reactor::readiness::{READ_CLOSED, READABLE, WRITABLE, WRITE_CLOSED};
 
 #[derive(Debug)]
 pub(crate) struct Poller {
     poller: polling::Poller,
+    process_id: u32,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             poller: polling::Poller::new()?,
+            process_id: process_id(),
         })
     }
 
@@ -48,9 +50,12 @@ impl Poller {
     }
 
     pub(crate) fn ring(&self) {
-        // It fails only if the kqueue is gone, and then there is no loop to wake.
-        let notified = self.poller.notify();
-        debug_assert!(notified.is_ok(), "kevent(2): {notified:?}");
+        match self.poller.notify() {
+            Ok(()) => {}
+            // A child of fork(2) has nobody to ring for, and does not inherit a kqueue.
+            Err(_) if process_id() != self.process_id => {}
+            Err(error) => end_process("cannot be woken", error),
+        }
     }
 
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {

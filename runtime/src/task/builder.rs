@@ -1,10 +1,10 @@
 //! Spawning with a name and a class.
 
 use super::name::Named;
-use super::{Home, JoinHandle, Options, create, local_set, send_home};
+use super::{Home, JoinHandle, Options, create, local_set, send_home, spawn_at};
 use crate::context;
 use crate::runtime::Handle;
-use crate::runtime::placement::Place;
+use crate::runtime::placement::{self, Place};
 use crate::worker::LoopId;
 
 /// How urgent a task is among the ready tasks of its loop. No class starves another.
@@ -70,10 +70,10 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let handle = Handle::current();
+        let place = placement::place();
         match self.name {
-            None => handle.spawn_with(future, self.options),
-            Some(name) => handle.spawn_with(Named::new(name, future), self.options),
+            None => spawn_at(future, self.options, &place),
+            Some(name) => spawn_at(Named::new(name, future), self.options, &place),
         }
     }
 
@@ -127,6 +127,20 @@ where
     match local_set::current() {
         Some(set) => set.spawn(future, options),
         None => spawn_on_this_loop(future, options),
+    }
+}
+
+#[track_caller]
+pub(super) fn spawn_on_loop_first<F>(future: F, options: Options) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let has_loop = context::with_local(|local| local.is_some());
+    // As above.
+    match local_set::current() {
+        Some(set) if !has_loop => set.spawn(future, options),
+        _ => spawn_on_this_loop(future, options),
     }
 }
 
@@ -189,8 +203,8 @@ fn place_of_local_tasks() -> Place {
         return place;
     }
     panic!(
-        "`spawn_local` was called on a thread that runs no oneloop loop; call it inside \
-         `block_on` or inside a task"
+        "a local task was spawned on a thread that runs no oneloop loop: `spawn_local` is for calls \
+         inside `block_on` or inside a task"
     );
 }
 

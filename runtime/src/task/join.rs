@@ -107,6 +107,8 @@ impl<T> JoinHandle<T> {
     /// ended. The waker is known not to panic.
     fn waits_at_home(&self, waker: &Waker) -> bool {
         let meta = self.task().metadata();
+        // Not finished: then its home exists, as does the loop of this thread, and two loops that exist
+        // have two addresses. Who reads otherwise may be where another loop was.
         if meta.control.is_finished() {
             return false;
         }

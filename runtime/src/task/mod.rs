@@ -92,8 +92,8 @@ struct HomeCell(Cell<u32>);
 
 // SAFETY: the cells of `Meta` are private to this module, and are reached by the home loop's thread
 // alone: `live_key` from `Local::adopt`, and from `Spawned` when the future ends there (I1);
-// `join_key` from there too, and from `JoinHandle::poll` once it has found that the loop of its
-// thread is the home.
+// `join_key` from there too, and from `JoinHandle::poll` once it has found that the task is not
+// finished, and so its home exists, and that it is the loop of its thread.
 unsafe impl Sync for HomeCell {}
 
 impl Meta {
@@ -334,18 +334,19 @@ where
 }
 
 /// Spawns a task on the loop of this thread, whatever [`LocalSet`] is current: for what has to go on
-/// when nobody polls the set. Otherwise as [`spawn_local`].
+/// when nobody polls the set. Otherwise as [`spawn_local`]; so a thread without a loop, on which
+/// another executor polls the set, spawns on that.
 ///
 /// # Panics
 ///
-/// As [`spawn_local`].
+/// On a thread that runs no loop and no set.
 #[track_caller]
 pub fn spawn_on_this_loop<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    builder::spawn_on_this_loop(future, Options::default())
+    builder::spawn_on_loop_first(future, Options::default())
 }
 
 /// Spawns a task on a given loop of the current runtime. Only the closure has to be `Send`: the

@@ -1,6 +1,6 @@
 //! What any thread may touch of a loop.
 //!
-//! Place: held by handles, by the metadata of tasks and by sources; runs on any thread.
+//! Place: held by handles, sources and timers, and known to tasks; runs on any thread.
 //!
 //! # Invariants
 //! I2. Nothing of the loop's own state is here: an inbox, the poller (its system calls are safe
@@ -129,8 +129,8 @@ impl HomeLoop {
         Self(Arc::as_ptr(remote))
     }
 
-    /// Whether it is that one. Not to be asked for a task that has ended: another loop may stand
-    /// where its home was.
+    /// Whether it is that one. To be asked while the home exists, or another loop may stand where it
+    /// was: for a task that is not finished, or at its end by who ends it.
     #[inline]
     pub(super) fn is(self, remote: &Arc<Remote>) -> bool {
         self.0 == Arc::as_ptr(remote)
@@ -142,7 +142,8 @@ impl HomeLoop {
     ///
     /// It exists: somebody holds it.
     pub(crate) unsafe fn remote(self) -> Arc<Remote> {
-        // SAFETY: the pointer is that of an `Arc`, of which the caller knows that it exists.
+        // SAFETY: the pointer is that of an `Arc` (what `as_ptr` gives is what `into_raw` gives), of
+        // which the caller knows that it exists.
         unsafe { Arc::increment_strong_count(self.0) };
         // SAFETY: it takes over the count that was just made.
         unsafe { Arc::from_raw(self.0) }
