@@ -170,6 +170,7 @@ where
                 Ok(()) => {
                     let counts = &self.group.desks[self.index].counts;
                     counts.moved_out.fetch_add(1, Relaxed);
+                    self.count_in_again();
                     return;
                 }
                 Err(refused) => arrival = refused,
@@ -222,13 +223,15 @@ where
         for seat in seats.values() {
             let share = seat.take_share(period);
             if seat.target.take().is_some() {
-                // It has reached no checkpoint since it was told to leave. Until it does, others
-                // leave in its place: it may never do.
+                // It has reached no checkpoint since it was told to leave: others leave in its
+                // place, until it does, which may be never, and until one of them has left.
                 scales.budget.refund();
                 seat.is_deaf.set(true);
+                seat.is_passed_over.set(true);
             }
+            let is_in_turn = !seat.is_deaf.get() && !seat.is_passed_over.get();
             let stay = now.saturating_duration_since(seat.since);
-            if !seat.is_deaf.get() && stay >= self.options.residency(seat.moves) {
+            if is_in_turn && stay >= self.options.residency(seat.moves) {
                 may_leave.push(seat);
                 shares.push(share);
             }
@@ -236,6 +239,9 @@ where
         let gap_min = u64::from(self.options.gap_percent_min) * (rebalance::WHOLE / 100);
         let budget = scales.budget.moves();
         let moves = rebalance::moves(own, &mut others, &shares, gap_min, budget);
+        if moves.is_empty() {
+            self.count_in_again();
+        }
         scales.gaps = if moves.is_empty() { 0 } else { scales.gaps + 1 };
         if scales.gaps < GAPS_IN_A_ROW {
             return;
@@ -244,6 +250,13 @@ where
         for (connection, to) in moves {
             may_leave[connection].target.set(Some(numbers[to]));
             scales.budget.spend();
+        }
+    }
+
+    /// Passes over no connection any more: another has left, or there is none that could.
+    fn count_in_again(&self) {
+        for seat in self.seats.borrow().values() {
+            seat.is_passed_over.set(false);
         }
     }
 

@@ -204,6 +204,8 @@ pub(super) struct Seat<S> {
     pub(super) target: Cell<Option<usize>>,
     /// It was told to leave, and has reached no checkpoint since.
     pub(super) is_deaf: Cell<bool>,
+    /// It was told to leave and did not, and no other has left since.
+    pub(super) is_passed_over: Cell<bool>,
     pub(super) departure: Cell<Option<Departure<S>>>,
     /// The task that drives the handler: a checkpoint may be reached in a task beside it.
     pub(super) driver: RefCell<Option<Waker>>,
@@ -218,6 +220,7 @@ impl<S> Seat<S> {
             busy_before: Cell::default(),
             target: Cell::new(None),
             is_deaf: Cell::new(false),
+            is_passed_over: Cell::new(false),
             departure: Cell::new(None),
             driver: RefCell::new(None),
         }

@@ -15,8 +15,9 @@
 //! intervals in a row: one is short enough for a single request to look like a load. On a
 //! machine whose processors are wanted by others too, time says less: a connection that comes back
 //! therefore stays longer each time, so that moves die out whatever the figures say. One that was
-//! told to leave and reaches no checkpoint is passed over until it has reached one: it would be the
-//! best to leave every time, and none would go.
+//! told to leave and reaches no checkpoint before the next look is passed over until it has reached
+//! one and another has left in its place: it would be the best to leave every time, and none would
+//! go.
 
 use std::time::Duration;
 
