@@ -22,8 +22,9 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 ///
 /// # Errors
 ///
-/// `InvalidInput`: one of the two holds no PEM of its kind, the key is not the certificate's, or the
-/// name of a protocol has no bytes or more than 255.
+/// `InvalidInput`: one of the two holds no PEM of its kind, the key is not the certificate's, the
+/// name of a protocol has no bytes or more than 255, or all names, each with one more byte, have more
+/// than 8 KiB.
 pub fn server_config(certificates: &[u8], key: &[u8], alpn: &[&str]) -> io::Result<ServerConfig> {
     let certificates = parse_certificates(certificates)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(invalid)?;
@@ -47,7 +48,8 @@ pub fn server_config(certificates: &[u8], key: &[u8], alpn: &[&str]) -> io::Resu
 /// # Errors
 ///
 /// `InvalidInput`: no certificate in it, or one that rustls cannot use as a root; the name of a
-/// protocol has no bytes or more than 255.
+/// protocol has no bytes or more than 255, or all names, each with one more byte, have more than
+/// 8 KiB.
 pub fn client_config(roots: &[u8], alpn: &[&str]) -> io::Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     for root in parse_certificates(roots)? {
@@ -72,6 +74,10 @@ fn protocols(alpn: &[&str]) -> io::Result<Vec<Vec<u8>>> {
         1..=PROTOCOL_NAME_BYTES_MAX => Ok(name.as_bytes().to_vec()),
         _ => Err(invalid("the name of a protocol has 1 to 255 bytes")),
     };
+    let list_bytes = alpn.iter().map(|name| 1 + name.len()).sum::<usize>();
+    if list_bytes > PROTOCOL_LIST_BYTES_MAX {
+        return Err(invalid("the names of the protocols have more than 8 KiB"));
+    }
     alpn.iter().map(bytes).collect()
 }
 
@@ -91,3 +97,6 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 
 /// What fits behind a length of one byte.
 const PROTOCOL_NAME_BYTES_MAX: usize = 255;
+/// What all names take in the client's hello, each behind its length. The format ends at 64 KiB, but
+/// some servers take no hello of more than 16 KiB, and the rest of it has to fit in as well.
+const PROTOCOL_LIST_BYTES_MAX: usize = 8 * 1024;

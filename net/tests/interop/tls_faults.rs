@@ -297,6 +297,7 @@ fn configuration_that_makes_no_sense_is_refused() {
     let SelfSigned { certificate, key } = identity();
     let (certificate, key) = (certificate.as_bytes(), key.as_bytes());
     let other = self_signed(&["localhost"]).unwrap();
+    let longest: &str = &"x".repeat(255);
     let refused = [
         server_config(b"no pem", key, &[]).map(drop),
         server_config(certificate, b"no pem", &[]).map(drop),
@@ -307,12 +308,15 @@ fn configuration_that_makes_no_sense_is_refused() {
         server_config(certificate, key, &["h2", ""]).map(drop),
         client_config(certificate, &["h2", ""]).map(drop),
         client_config(certificate, &[&"x".repeat(256)]).map(drop),
+        client_config(certificate, &[longest; 33]).map(drop),
+        server_config(certificate, key, &[longest; 33]).map(drop),
         self_signed(&["not ascii: ä"]).map(drop),
     ];
     for (at, refused) in refused.into_iter().enumerate() {
         let error = refused.expect_err(&at.to_string());
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{at}: {error}");
     }
+    client_config(certificate, &[longest; 32]).unwrap();
     run(async {
         let (near, _far) = pair().await;
         let error = connector(&[])
