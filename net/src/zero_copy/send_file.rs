@@ -82,11 +82,15 @@ impl<'a, F: AsFd> SendFile<'a, F> {
         self.sent
     }
 
-    /// Sends once, as much as the socket has room for.
+    /// Sends once, as much as the socket has room for. 0 bytes: the file ends there.
     fn poll_once(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let bytes_max = usize::try_from(self.left)
+        let in_file = FILE_BYTES_MAX.saturating_sub(self.offset);
+        let bytes_max = usize::try_from(self.left.min(in_file))
             .unwrap_or(usize::MAX)
             .min(CALL_BYTES_MAX);
+        if bytes_max == 0 {
+            return Poll::Ready(Ok(0));
+        }
         let (file, offset) = (self.file.as_fd(), self.offset);
         let by_kernel = self.by_kernel;
         self.socket.poll_io(cx, Direction::Write, |socket| {
@@ -152,6 +156,9 @@ pub fn read_ahead(file: impl AsFd, offset: u64, length: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Where every file has ended: the kernel's positions go no further, and a part that would is invalid
+/// to it.
+const FILE_BYTES_MAX: u64 = i64::MAX as u64;
 /// What one system call moves at most: it may have to wait for the disk, and the loop with it.
 const CALL_BYTES_MAX: usize = 1024 * 1024;
 /// What one poll moves at most, if the peer reads as fast as that.
