@@ -160,8 +160,10 @@ impl Listeners {
         let (parts, stopper) = self.into_parts()?;
         let arrivals: Vec<Mailbox<Arrival<S>>> = parts.iter().map(|_| Mailbox::new()).collect();
         let arrivals = Arc::new(arrivals);
-        let accepting = parts.into_iter().map(|part| {
-            let (handler, arrivals) = (handler.clone(), Arc::clone(&arrivals));
+        // As in `serve`.
+        let handlers = vec![handler; parts.len()];
+        let accepting = parts.into_iter().zip(handlers).map(|(part, handler)| {
+            let arrivals = Arc::clone(&arrivals);
             handle.spawn_on(part.loop_id(), move || async move {
                 Floor::new(&part, options, arrivals, handler)
                     .run(part)

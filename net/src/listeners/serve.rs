@@ -37,8 +37,9 @@ impl Listeners {
     {
         let (local_addr, handle) = (self.local_addr()?, self.handle().clone());
         let (parts, stopper) = self.into_parts()?;
-        let accepting = parts.into_iter().map(|part| {
-            let handler = handler.clone();
+        // All before the first loop accepts: the panic of a clone leaves none that nobody can stop.
+        let handlers = vec![handler; parts.len()];
+        let accepting = parts.into_iter().zip(handlers).map(|(part, handler)| {
             handle.spawn_on(part.loop_id(), move || accept_all(part, handler))
         });
         Ok(Serving {

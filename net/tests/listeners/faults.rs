@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{self, Ipv4Addr};
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use oneloop_net::listeners::Movable;
 use oneloop_net::{TcpListener, TcpStream};
 use oneloop_runtime::task::spawn_blocking;
 use oneloop_runtime::time::sleep;
@@ -212,6 +214,36 @@ fn handler_is_cloned_for_each_loop_and_no_more() {
         answers.await.unwrap();
         serving.stop();
         serving.join().await.unwrap();
+    });
+}
+
+#[test]
+fn panic_of_the_handlers_clone_leaves_nothing_that_serves() {
+    let runtime = loops(3);
+    run_on(&runtime, async {
+        for may_move in [false, true] {
+            let listeners = TcpListener::bind_balanced((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .unwrap();
+            let address = listeners.local_addr().unwrap();
+            let clones = Clones(Arc::new(AtomicUsize::new(1)));
+            let served = catch_unwind(AssertUnwindSafe(|| {
+                if may_move {
+                    listeners.serve_movable(move |_: Movable<()>| {
+                        let _owned = &clones;
+                        async {}
+                    })
+                } else {
+                    listeners.serve(move |stream, peer| {
+                        let _owned = &clones;
+                        tell_loop(stream, peer)
+                    })
+                }
+            }));
+            assert!(served.is_err());
+            let error = net::TcpStream::connect(address).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
     });
 }
 
