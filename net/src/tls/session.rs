@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Keeps the waker of a task that waits for the stream.
-    fn note_sender(&mut self, cx: &Context<'_>, outcome: &Poll<io::Result<()>>) {
+    pub(super) fn note_sender(&mut self, cx: &Context<'_>, outcome: &Poll<io::Result<()>>) {
         match &mut self.sender {
             _ if outcome.is_ready() => self.sender = None,
             Some(sender) => sender.clone_from(cx.waker()),

@@ -228,7 +228,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
             self.session.connection.send_close_notify();
         }
         ready!(self.session.poll_flush(cx))?;
-        match ready!(Pin::new(&mut self.session.stream).poll_close(cx)) {
+        let closed = Pin::new(&mut self.session.stream).poll_close(cx);
+        self.session.note_sender(cx, &closed);
+        match ready!(closed) {
             // The peer may be gone by now, and needs no end.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             result => Poll::Ready(result),

@@ -157,12 +157,14 @@ fn certificate_that_is_not_trusted_or_of_another_name_is_refused() {
     });
 }
 
-/// A stream that keeps what is written, while it is told to.
+/// A stream that keeps what is written and does not close, while it is told to.
 #[derive(Debug)]
 struct Held {
     stream: UnixStream,
-    kept: Rc<RefCell<Option<Vec<u8>>>>,
+    kept: Kept,
 }
+
+type Kept = Rc<RefCell<Option<Vec<u8>>>>;
 
 impl AsyncRead for Held {
     fn poll_read(
@@ -192,23 +194,30 @@ impl AsyncWrite for Held {
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_shutdown(cx)
+        // Who waits here hears nothing of the stream.
+        match *self.kept.borrow() {
+            Some(_) => Poll::Pending,
+            None => self.stream.poll_shutdown(cx),
+        }
     }
+}
+
+async fn agree_held() -> (TlsStream<Held>, TlsStream<UnixStream>, Kept) {
+    let (near, far) = UnixStream::pair().unwrap();
+    let kept = Kept::default();
+    let near = Held {
+        stream: near,
+        kept: Rc::clone(&kept),
+    };
+    let accepted = spawn(async move { acceptor(&[]).accept(far).await });
+    let near = connector(&[]).connect("localhost", near).await.unwrap();
+    (near, accepted.await.unwrap().unwrap(), kept)
 }
 
 #[test]
 fn records_before_a_broken_one_are_read() {
     run(async {
-        let (near, far) = UnixStream::pair().unwrap();
-        let kept = Rc::new(RefCell::new(None));
-        let near = Held {
-            stream: near,
-            kept: Rc::clone(&kept),
-        };
-        let accepted = spawn(async move { acceptor(&[]).accept(far).await });
-        let mut near: TlsStream<Held> = connector(&[]).connect("localhost", near).await.unwrap();
-        let mut far = accepted.await.unwrap().unwrap();
-
+        let (mut near, mut far, kept) = agree_held().await;
         kept.replace(Some(Vec::new()));
         near.write_all(b"whole").await.unwrap();
         near.write_all(b"broken").await.unwrap();
@@ -279,6 +288,28 @@ fn writer_that_waits_hears_of_a_record_that_broke_the_protocol() {
         // The peer still reads nothing.
         let error = writing.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{error}");
+    });
+}
+
+#[test]
+fn writer_that_waits_for_the_streams_end_hears_of_the_peers_alert() {
+    run(async {
+        let (near, mut far, kept) = agree_held().await;
+        let stream = &near.get_ref().0.stream;
+        poll_fn(|cx| stream.poll_write(cx, b"GET / HTTP/1.1\r\n\r\n"))
+            .await
+            .unwrap();
+        kept.replace(Some(Vec::new()));
+        let (mut reader, mut writer) = futures_lite::io::split(near);
+        let closing = spawn_local(async move { writer.close().await });
+        yield_now().await;
+        assert!(!closing.is_finished());
+
+        kept.take();
+        far.read(&mut [0; 16]).await.unwrap_err();
+        let error = reader.read(&mut [0; 16]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+        closing.await.unwrap().unwrap();
     });
 }
 
