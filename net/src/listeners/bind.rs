@@ -180,7 +180,7 @@ impl Listeners {
 
     /// Sets how often each loop looks for connections that wait for a loop that stands still.
     /// Default: [`RESCUE_INTERVAL`]. `Duration::MAX` is never; less than [`STUCK_AFTER`] counts as
-    /// that, since before no loop is taken for one that stands still.
+    /// that, since no loop is taken for one that stands still before that.
     ///
     /// It is what a client waits at most if its connection met a loop in the moment when that was
     /// blocked. No timer runs where there is nothing to look for: with one loop, and with separate
