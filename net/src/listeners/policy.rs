@@ -163,6 +163,7 @@ pub(super) fn ask(
         Ok(_) => own,
         Err(payload) => {
             // Its drop is the application's code as well.
+            // The same as in the runtime's `contain`, which is private to it.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
                 #[expect(clippy::mem_forget, reason = "its drop may panic again, without end")]
                 std::mem::forget(payload);
