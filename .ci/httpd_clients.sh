@@ -78,6 +78,9 @@ grep -qx 'Content-Length: 3000001' <<<"$head" || fail "HEAD: $head"
 modified=$(sed -n 's/^Last-Modified: //p' <<<"$head")
 status 304 --header "If-Modified-Since: $modified" "$url/large.bin"
 status 200 --header "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT" "$url/large.bin"
+status 304 --header "If-None-Match: *" "$url/large.bin"
+status 304 --head --header "If-None-Match: *" "$url/hello.txt"
+status 404 --header "If-None-Match: *" "$url/nothing.txt"
 status 200 --header "If-Modified-Since: $modified" --header 'If-None-Match: "x"' "$url/large.bin"
 # Not modified yet, and not within HTTP's years where the file system has later ones.
 touch -d "9999-12-31" "$site/later.txt"

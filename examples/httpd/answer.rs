@@ -136,7 +136,9 @@ fn respond(
             return None;
         }
     };
-    if request.if_modified_since == Some(file.modified.as_bytes()) {
+    let is_known = request.if_modified_since == Some(file.modified.as_bytes());
+    // A method that is neither GET nor HEAD has been refused.
+    if is_known || request.has_any_etag {
         let line = format!("Last-Modified: {}\r\n", file.modified);
         plain(out, Status::NotModified, &line, date, Some(request));
         return None;

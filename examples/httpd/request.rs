@@ -26,6 +26,8 @@ pub(crate) struct Request<'a> {
     pub(crate) is_http_1_0: bool,
     /// The client wants to go on with this connection, and can: the end of the request is known.
     pub(crate) keeps_alive: bool,
+    /// `If-None-Match: *`: what there is, is not to be sent (RFC 9110, section 13.1.2).
+    pub(crate) has_any_etag: bool,
     /// None also beside `If-None-Match`, which overrides it (RFC 9110, section 13.1.3).
     pub(crate) if_modified_since: Option<&'a [u8]>,
 }
@@ -56,7 +58,8 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
         lines.hosts == 1
     };
     let target = origin(path).ok_or(Status::BadRequest)?;
-    if !hosts_are_right || lines.has_bad_value || lines.is_endless {
+    let is_endless = lines.is_encoded && !lines.is_chunked;
+    if !hosts_are_right || lines.has_bad_value || is_endless {
         return Err(Status::BadRequest);
     }
     Ok(Some(Request {
@@ -67,6 +70,7 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
         is_http_1_0: minor == 0,
         // A body is not read: the connection ends behind it.
         keeps_alive: !lines.has_body && !lines.closes && (minor == 1 || lines.keeps_alive),
+        has_any_etag: lines.has_any_etag,
         if_modified_since: lines.if_modified_since.filter(|_| !lines.has_etags),
     }))
 }
@@ -81,9 +85,11 @@ struct Lines<'a> {
     has_length: bool,
     /// A host or a length is none: such a request must be refused (RFC 9112, sections 3.2 and 6.3).
     has_bad_value: bool,
-    /// So must one with a body whose end cannot be found.
-    is_endless: bool,
+    /// So must one with a body whose end cannot be found: that is encoded, and not in chunks at last.
+    is_encoded: bool,
+    is_chunked: bool,
     has_etags: bool,
+    has_any_etag: bool,
     if_modified_since: Option<&'a [u8]>,
 }
 
@@ -96,7 +102,7 @@ impl<'a> Lines<'a> {
             match line.name.len() {
                 4 if is("host") => this.host(line.value),
                 10 if is("connection") => this.connection(line.value),
-                13 if is("if-none-match") => this.has_etags = true,
+                13 if is("if-none-match") => this.if_none_match(line.value),
                 14 if is("content-length") => this.content_length(line.value),
                 17 if is("if-modified-since") => this.if_modified_since = Some(line.value),
                 17 if is("transfer-encoding") => this.transfer_encoding(line.value),
@@ -120,12 +126,21 @@ impl<'a> Lines<'a> {
         self.has_body |= value != b"0";
     }
 
-    /// A body's encoding: without chunks at last it has no end.
+    /// A body's encoding, of which the last one counts. Elements that are empty are none (RFC 9110,
+    /// section 5.6.1.2).
     fn transfer_encoding(&mut self, value: &[u8]) {
-        let last = value.rsplit(|&byte| byte == b',').next();
-        let last = last.unwrap_or_default().trim_ascii();
-        self.is_endless = !last.eq_ignore_ascii_case(b"chunked");
+        let mut elements = value.rsplit(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        if let Some(last) = elements.find(|element| !element.is_empty()) {
+            self.is_chunked = last.eq_ignore_ascii_case(b"chunked");
+        }
+        self.is_encoded = true;
         self.has_body = true;
+    }
+
+    /// No file has a tag: only what stands for any can match.
+    fn if_none_match(&mut self, value: &[u8]) {
+        self.has_etags = true;
+        self.has_any_etag |= value.trim_ascii() == b"*";
     }
 
     fn connection(&mut self, value: &[u8]) {
@@ -186,6 +201,23 @@ mod tests {
                 "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
                 Ok(false),
             ),
+            ("Transfer-Encoding: chunked,", Ok(false)),
+            ("Transfer-Encoding: , chunked , ,", Ok(false)),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding:",
+                Ok(false),
+            ),
+            (
+                "Transfer-Encoding: ,\r\nTransfer-Encoding: chunked",
+                Ok(false),
+            ),
+            ("Transfer-Encoding:", Err(Status::BadRequest)),
+            ("Transfer-Encoding: ,", Err(Status::BadRequest)),
+            ("Transfer-Encoding: chunked, gzip,", Err(Status::BadRequest)),
+            (
+                "Transfer-Encoding: gzip\r\nTransfer-Encoding: ",
+                Err(Status::BadRequest),
+            ),
             ("Content-Length: ", Err(Status::BadRequest)),
             ("Content-Length: +5", Err(Status::BadRequest)),
             ("Content-Length: 5, 6", Err(Status::BadRequest)),
@@ -228,11 +260,17 @@ mod tests {
     #[test]
     fn etags_override_the_date() {
         let date = "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-        for (etags, is_asked) in [("", true), ("If-None-Match: \"x\"\r\n", false)] {
+        for (etags, is_asked, is_any) in [
+            ("", true, false),
+            ("If-None-Match: \"x\"\r\n", false, false),
+            ("If-None-Match: \"*\"\r\n", false, false),
+            ("If-None-Match: *\r\n", false, true),
+        ] {
             for lines in [format!("{date}{etags}"), format!("{etags}{date}")] {
                 let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
                 let request = parse(head.as_bytes()).unwrap().unwrap();
                 assert_eq!(request.if_modified_since.is_some(), is_asked, "{lines}");
+                assert_eq!(request.has_any_etag, is_any, "{lines}");
             }
         }
     }
