@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oneloop::net::TcpStream;
 
-use crate::protocol::{Command, Parsed, Part, Reply, parse};
+use crate::protocol::{Command, Parsed, Part, Reply, TOO_LARGE, parse};
 use crate::store::{Changed, Store};
 
 /// What is read at once, at least.
@@ -45,10 +45,13 @@ pub(crate) async fn serve(stream: TcpStream, store: &Store) -> io::Result<()> {
                     at += taken;
                 }
                 Parsed::Refused(answer, taken) => {
-                    connection.answers.extend_from_slice(answer.as_bytes());
-                    let there = taken.min(connection.filled - at);
-                    at += there;
-                    skip = taken - there;
+                    skip = connection.refuse(answer, taken, &mut at);
+                }
+                Parsed::TooLarge(replaced, taken) => {
+                    if let Some(key) = replaced {
+                        store.forget(key);
+                    }
+                    skip = connection.refuse(TOO_LARGE, taken, &mut at);
                 }
                 Parsed::Hopeless(answer) => {
                     connection.answers.extend_from_slice(answer.as_bytes());
@@ -80,6 +83,14 @@ impl Connection {
     fn consume(&mut self, count: usize) {
         self.input.copy_within(count..self.filled, 0);
         self.filled -= count;
+    }
+
+    /// Answers, and passes over so many bytes as are to be skipped and have come. How many have not.
+    fn refuse(&mut self, answer: &str, taken: usize, at: &mut usize) -> usize {
+        self.answers.extend_from_slice(answer.as_bytes());
+        let there = taken.min(self.filled - *at);
+        *at += there;
+        taken - there
     }
 
     /// Reads more, with room for `needed` bytes in all. Tells whether the client is still there.
@@ -136,9 +147,7 @@ impl Connection {
             Changed::NotStored => answers.extend_from_slice(b"NOT_STORED\r\n"),
             Changed::Exists => answers.extend_from_slice(b"EXISTS\r\n"),
             Changed::NotFound => answers.extend_from_slice(b"NOT_FOUND\r\n"),
-            Changed::TooLarge => {
-                answers.extend_from_slice(b"SERVER_ERROR object too large for cache\r\n");
-            }
+            Changed::TooLarge => answers.extend_from_slice(TOO_LARGE.as_bytes()),
             Changed::NotANumber => answers.extend_from_slice(
                 b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n",
             ),

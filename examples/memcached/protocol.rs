@@ -16,6 +16,8 @@ pub(crate) enum Parsed<'a> {
     Command(Command<'a>, usize),
     /// An answer without a command, and how many bytes to skip, which may not all be there yet.
     Refused(&'static str, usize),
+    /// The same of a value that is too large: with the key, if it was to replace what is there.
+    TooLarge(Option<&'a [u8]>, usize),
     /// It cannot be told where the next command begins: an answer, and the end.
     Hopeless(&'static str),
 }
@@ -80,7 +82,8 @@ const ERROR: &str = "ERROR\r\n";
 const BAD_LINE: &str = "CLIENT_ERROR bad command line format\r\n";
 const BAD_CHUNK: &str = "CLIENT_ERROR bad data chunk\r\n";
 const BAD_DELTA: &str = "CLIENT_ERROR invalid numeric delta argument\r\n";
-const TOO_LARGE: &str = "SERVER_ERROR object too large for cache\r\n";
+/// The answer to a value that is too large.
+pub(crate) const TOO_LARGE: &str = "SERVER_ERROR object too large for cache\r\n";
 const TOO_LONG: &str = "CLIENT_ERROR line too long\r\n";
 
 /// Reads the first command of the input.
@@ -141,12 +144,12 @@ fn parse_store<'a>(input: &'a [u8], line: usize, mode: Mode, words: &[&'a [u8]])
     let Some(whole) = line.checked_add(len).and_then(|sum| sum.checked_add(2)) else {
         return Parsed::Hopeless(BAD_LINE);
     };
-    if len > VALUE_BYTES_MAX {
-        return Parsed::Refused(TOO_LARGE, whole);
-    }
     let is_whole_cas = fixed == 4 || words.get(4).is_some_and(|word| is_number(word));
     if words[0].len() > KEY_BYTES_MAX || words.len() > fixed + 1 || !is_whole_cas {
         return Parsed::Refused(BAD_LINE, whole);
+    }
+    if len > VALUE_BYTES_MAX {
+        return Parsed::TooLarge((mode == Mode::Set).then_some(words[0]), whole);
     }
     if input.len() < whole {
         return Parsed::Incomplete(whole);

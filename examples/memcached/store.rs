@@ -117,7 +117,8 @@ impl Store {
         found
     }
 
-    /// Stores a value as `command` says. `exptime` is the protocol's.
+    /// Stores a value as `command` says. `exptime` is the protocol's. A `set` that is too large removes
+    /// the item: as in memcached nobody is to read what was meant to be replaced.
     pub(crate) fn store(&self, command: &StoreCommand<'_>) -> Changed {
         self.counts.sets.fetch_add(1, Relaxed);
         let mut shard = self.shard(command.key);
@@ -142,6 +143,9 @@ impl Store {
         };
         let is_too_long = value.len() > VALUE_BYTES_MAX;
         if is_too_long || item_bytes(command.key, &value) > shard.bytes_max {
+            if command.mode == Mode::Set {
+                shard.remove(command.key);
+            }
             return Changed::TooLarge;
         }
         let found = Found {
@@ -152,6 +156,11 @@ impl Store {
         let evicted = shard.put(command.key, found, expires);
         self.counts.evictions.fetch_add(evicted, Relaxed);
         Changed::Done
+    }
+
+    /// Removes what a `set` whose value was not even read was to replace.
+    pub(crate) fn forget(&self, key: &[u8]) {
+        self.shard(key).remove(key);
     }
 
     pub(crate) fn delete(&self, key: &[u8]) -> Changed {
