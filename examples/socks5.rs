@@ -22,6 +22,7 @@ use common::connections::Connections;
 use common::relay::relay;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::time::timeout;
+use rustix::io::Errno;
 
 /// Connections that are served at once; more are closed as they come.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -177,10 +178,12 @@ fn reply_to(error: &io::Error) -> Reply {
         io::ErrorKind::TimedOut => Reply::TimedOut,
         io::ErrorKind::PermissionDenied => Reply::NotAllowed,
         io::ErrorKind::OutOfMemory => Reply::GeneralFailure,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::AddrNotAvailable => Reply::HostUnreachable,
+        io::ErrorKind::HostUnreachable => Reply::HostUnreachable,
+        // Nothing answers for its address. The error has no kind.
+        _ if Errno::from_io_error(error) == Some(Errno::HOSTDOWN) => Reply::HostUnreachable,
         // A name that nobody knows.
         _ if error.raw_os_error().is_none() => Reply::HostUnreachable,
-        // It is this machine that fails: too many descriptors are open, for instance.
+        // It is this machine that fails: no descriptor is free, for instance, or no local port.
         _ => Reply::GeneralFailure,
     }
 }
