@@ -97,6 +97,6 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 
 /// What fits behind a length of one byte.
 const PROTOCOL_NAME_BYTES_MAX: usize = 255;
-/// What all names take in the client's hello, each behind its length. The format ends at 64 KiB, but
-/// some servers take no hello of more than 16 KiB, and the rest of it has to fit in as well.
+/// What all names take in the client's hello, each behind its length. The format ends at 64 KiB; with
+/// these the hello fits into one record of 16 KiB (RFC 8446, 5.1).
 const PROTOCOL_LIST_BYTES_MAX: usize = 8 * 1024;
