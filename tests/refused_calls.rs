@@ -63,7 +63,8 @@ fn a_loop_that_cannot_wait_any_more_ends_the_process() {
             let runtime = Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
                 refuse_calls(libc::SYS_epoll_pwait2, Vec::new(), Errno::EBADF);
-                time::sleep(Duration::from_millis(1)).await;
+                // So long that the loop has to wait for it, however late it gets there.
+                time::sleep(DEADLINE).await;
             });
         },
     );
