@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use futures_lite::future::{block_on, poll_once};
+use futures_lite::future::{block_on, poll_once, zip};
 use oneloop::io::Interest;
 use oneloop::net::UnixStream;
 use oneloop::runtime::{Builder, Handle, Placement, Runtime};
@@ -106,7 +106,7 @@ fn the_root_outside_is_woken_by_what_happens_inside() {
     within_deadline(|| {
         for runtime in multi() {
             runtime.block_on(async {
-                let (wake, woken) = futures_lite::future::zip(
+                let (wake, woken) = zip(
                     async {
                         // Consumes wake-ups while the future beside it waits for one.
                         task::block_in_place(|| {
@@ -128,14 +128,6 @@ async fn waits_inside_and_outside() {
     let (mut ours, mut theirs) = UnixStream::pair().unwrap();
     let mut sleep = pin!(time::sleep(Duration::from_secs(3600)));
     for round in 0..4_u8 {
-        let write = thread::spawn({
-            let mut theirs = theirs;
-            move || {
-                thread::sleep(Duration::from_millis(5));
-                block_on(theirs.write_all(&[round, round])).unwrap();
-                theirs
-            }
-        });
         let mut buf = [0; 2];
         assert!(poll_once(sleep.as_mut()).await.is_none(), "armed here");
         assert!(
@@ -144,11 +136,14 @@ async fn waits_inside_and_outside() {
         );
         task::block_in_place(|| {
             block_on(async {
-                assert!(ours.ready(Interest::READABLE).await.unwrap().is_readable());
+                // It waits before anything is written.
+                let ready = ours.ready(Interest::READABLE);
+                let (ready, written) = zip(ready, theirs.write_all(&[round, round])).await;
+                written.unwrap();
+                assert!(ready.unwrap().is_readable());
                 ours.read_exact(&mut buf[..1]).await.unwrap();
-                sleep
-                    .as_mut()
-                    .reset(Instant::now() + Duration::from_millis(2));
+                let soon = Instant::now() + Duration::from_millis(2);
+                sleep.as_mut().reset(soon);
                 sleep.as_mut().await;
                 time::sleep(Duration::from_millis(2)).await;
             });
@@ -156,10 +151,8 @@ async fn waits_inside_and_outside() {
         ours.read_exact(&mut buf[1..]).await.unwrap();
         assert_eq!(buf, [round, round]);
         time::sleep(Duration::from_millis(1)).await;
-        sleep
-            .as_mut()
-            .reset(Instant::now() + Duration::from_secs(3600));
-        theirs = write.join().unwrap();
+        let late = Instant::now() + Duration::from_secs(3600);
+        sleep.as_mut().reset(late);
     }
 }
 
