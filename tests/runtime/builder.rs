@@ -2,14 +2,16 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, mpsc};
+use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oneloop::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use oneloop::task;
-use rustix::thread::CpuSet;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::support::{current_thread, two_loops, within_deadline};
 
@@ -99,6 +101,93 @@ fn however_long_a_loop_stays_awake_it_serves_and_ends() {
     });
 }
 
+/// On a machine that has other work, too, it may take a while until both have a core for so long.
+#[test]
+fn a_loop_that_is_answered_within_microseconds_does_not_sleep() {
+    const ROUND_TRIPS: u32 = 100;
+    let cores = allowed_cores();
+    let [here, there, ..] = cores[..] else {
+        println!("skipped: the two need a core each");
+        return;
+    };
+    within_deadline(move || {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .affinity([here])
+            .stay_awake(Duration::from_micros(200))
+            .build()
+            .unwrap();
+        let parks = || runtime.metrics().loops()[0].parks;
+        loop {
+            let before = parks();
+            runtime.block_on(ask_and_be_answered(&runtime, ROUND_TRIPS, there));
+            if parks() - before < u64::from(ROUND_TRIPS) / 2 {
+                return;
+            }
+        }
+    });
+}
+
+/// A task asks, and a thread answers each time, after longer than a loop needs to fall asleep.
+async fn ask_and_be_answered(runtime: &Runtime, round_trips: u32, answers_on: usize) {
+    let (ask, asked) = mpsc::channel::<Waker>();
+    let answer = Arc::new(AtomicU32::new(0));
+    let answered = Arc::clone(&answer);
+    let thread = thread::spawn(move || {
+        pin_to(answers_on);
+        while let Some(waker) = next_of(&asked) {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_micros(5) {
+                std::hint::spin_loop();
+            }
+            answer.fetch_add(1, Ordering::Release);
+            waker.wake();
+        }
+    });
+    let task = runtime.spawn(async move {
+        for number in 1..=round_trips {
+            let mut has_asked = false;
+            std::future::poll_fn(|cx| {
+                if answered.load(Ordering::Acquire) == number {
+                    return Poll::Ready(());
+                }
+                if !std::mem::replace(&mut has_asked, true) {
+                    ask.send(cx.waker().clone()).unwrap();
+                }
+                Poll::Pending
+            })
+            .await;
+        }
+    });
+    task.await.unwrap();
+    thread.join().unwrap();
+}
+
+/// The cores on which this thread may run.
+fn allowed_cores() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).unwrap();
+    let is_allowed = |&core: &usize| allowed.is_set(core);
+    (0..CpuSet::MAX_CPU).filter(is_allowed).collect()
+}
+
+/// Keeps this thread on one core.
+fn pin_to(core: usize) {
+    let mut one = CpuSet::new();
+    one.set(core);
+    sched_setaffinity(None, &one).unwrap();
+}
+
+/// The next one, without a sleep and without giving the core away.
+fn next_of<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
+    loop {
+        match receiver.try_recv() {
+            Ok(next) => return Some(next),
+            Err(TryRecvError::Empty) => std::hint::spin_loop(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+}
+
 /// The other end of a connection whose bytes a task sends back.
 fn echoed(runtime: &Runtime) -> UnixStream {
     let (ours, client) = UnixStream::pair().unwrap();
@@ -150,7 +239,7 @@ fn workers_stay_on_their_cores() {
         .affinity([0, 0])
         .build()
         .unwrap();
-    let cores = || rustix::thread::sched_getaffinity(None).unwrap().count();
+    let cores = || sched_getaffinity(None).unwrap().count();
     let joins = runtime
         .handle()
         .spawn_on_each(move |_| async move { cores() });
@@ -163,11 +252,7 @@ fn workers_stay_on_their_cores() {
 #[test]
 fn the_default_number_of_loops_respects_the_affinity_mask() {
     let pinned = thread::spawn(|| {
-        let first = rustix::thread::sched_getaffinity(None).unwrap();
-        let first = (0..CpuSet::MAX_CPU).find(|&core| first.is_set(core));
-        let mut one = CpuSet::new();
-        one.set(first.unwrap());
-        rustix::thread::sched_setaffinity(None, &one).unwrap();
+        pin_to(allowed_cores()[0]);
         Runtime::new().unwrap().handle().loop_ids().len()
     });
     assert_eq!(pinned.join().unwrap(), 1);

@@ -196,12 +196,15 @@ impl Builder {
         self
     }
 
-    /// Sets how long a loop with several active sources looks for more work before it sleeps,
-    /// letting others on its core run in between. Default: 50 microseconds; zero: it sleeps at
-    /// once.
+    /// Sets how long a loop looks for more work before it sleeps, where that is likely to pay.
+    /// Default: 50 microseconds; zero: it sleeps at once.
     ///
-    /// A loop whose events come one at a time always sleeps at once, and one that looked in vain
-    /// does so less and less often. [`busy_poll`](Self::busy_poll), if set, takes its place.
+    /// It is while several sources are active: between two looks others on the loop's core run. And it
+    /// is while other threads send messages (wake-ups, tasks, answers) within microseconds: the loop
+    /// spins for the first sixteenth of the time, and then lets others on its core run. Where messages
+    /// come every few microseconds a loop so uses its whole core; where they come more rarely than
+    /// after a quarter of the time, or events come one at a time, it sleeps. Looks in vain become rare:
+    /// in the end one for 63 sleeps. [`busy_poll`](Self::busy_poll), if set, takes the place of this.
     pub fn stay_awake(&mut self, limit: Duration) -> &mut Self {
         self.stay_awake = (!limit.is_zero()).then_some(limit);
         self

@@ -51,7 +51,7 @@ use crate::task::{NewTask, Runnable};
 use crate::time::{self, Timers};
 use joiners::Joiners;
 use queue::RunQueue;
-use stay_awake::StayAwake;
+use stay_awake::{Look, StayAwake};
 
 /// What other threads send to a loop.
 #[derive(Debug)]
@@ -320,7 +320,7 @@ impl Local {
             self.counts.unparks.add(1);
             published.publish_unpark(&self.counts);
             let now = Instant::now();
-            self.awake_since.set(now);
+            self.count_sleep(now);
             self.woke_at.set(Some(now));
             self.publish_turn(now);
             let has_work = || self.has_work() || !self.remote.inbox.is_empty();
@@ -329,6 +329,15 @@ impl Local {
             self.look();
         }
         hooks.unpark();
+    }
+
+    /// A sleep has just ended.
+    fn count_sleep(&self, now: Instant) {
+        let asleep = now.saturating_duration_since(self.awake_since.replace(now));
+        if let Some(limit) = self.shared.config.stay_awake {
+            let has_message = !self.remote.inbox.is_empty();
+            self.stay_awake.slept(asleep, has_message, limit);
+        }
     }
 
     /// Looks for work before a sleep, where that was asked for or is likely to pay. True if some has
@@ -340,7 +349,7 @@ impl Local {
             return false;
         }
         if let Some(limit) = config.busy_poll {
-            return self.look_for_work(limit, std::hint::spin_loop);
+            return self.look_for_work(limit, Duration::MAX) != Look::InVain;
         }
         let Some(limit) = config.stay_awake else {
             return false;
@@ -348,27 +357,41 @@ impl Local {
         if !self.stay_awake.is_likely_to_pay() {
             return false;
         }
-        // Whoever shares this core goes first, a client or another loop. What has come already
-        // costs no more than without this: one wait.
-        let found = self.look_for_work(limit, primitive::thread::yield_now);
-        self.stay_awake.looked(found);
-        found
+        let spin = if self.stay_awake.has_several_sources() {
+            // Whoever shares this core goes first, a client or another loop. What has come already
+            // costs no more than without this: one wait.
+            Duration::ZERO
+        } else {
+            // Whoever answers at once is on another core, and a third one must not come between.
+            limit / 16
+        };
+        let look = self.look_for_work(limit, spin);
+        self.stay_awake.looked(look, limit);
+        look != Look::InVain
     }
 
-    fn look_for_work(&self, limit: Duration, pause: fn()) -> bool {
+    /// After `spin` it lets others on its core run between two looks.
+    fn look_for_work(&self, limit: Duration, spin: Duration) -> Look {
         // It does not stand still: others may send it work.
         self.remote.published.set_turn_began(None);
         // Most often the first look finds some: then the clock need not be read.
         let mut started = None;
+        let mut looked_for = Duration::ZERO;
         loop {
-            self.wait(Some(Duration::ZERO));
+            self.look();
             if self.has_work() || !self.remote.inbox.is_empty() || self.fire_timers() {
-                return true;
+                return Look::FoundAfter(looked_for);
             }
-            if started.get_or_insert_with(Instant::now).elapsed() >= limit {
-                return false;
+            if looked_for >= limit {
+                return Look::InVain;
             }
-            pause();
+            let started = *started.get_or_insert_with(Instant::now);
+            if looked_for < spin {
+                std::hint::spin_loop();
+            } else {
+                primitive::thread::yield_now();
+            }
+            looked_for = started.elapsed();
         }
     }
 
