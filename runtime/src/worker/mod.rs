@@ -349,7 +349,7 @@ impl Local {
             return false;
         }
         if let Some(limit) = config.busy_poll {
-            return self.look_for_work(limit, Duration::MAX) != Look::InVain;
+            return self.look_for_work(limit, Duration::MAX).has_found;
         }
         let Some(limit) = config.stay_awake else {
             return false;
@@ -367,7 +367,7 @@ impl Local {
         };
         let look = self.look_for_work(limit, spin);
         self.stay_awake.looked(look, limit);
-        look != Look::InVain
+        look.has_found
     }
 
     /// After `spin` it lets others on its core run between two looks.
@@ -376,22 +376,20 @@ impl Local {
         self.remote.published.set_turn_began(None);
         // Most often the first look finds some: then the clock need not be read.
         let mut started = None;
-        let mut looked_for = Duration::ZERO;
+        let mut time = Duration::ZERO;
         loop {
             self.look();
-            if self.has_work() || !self.remote.inbox.is_empty() || self.fire_timers() {
-                return Look::FoundAfter(looked_for);
-            }
-            if looked_for >= limit {
-                return Look::InVain;
+            let has_found = self.has_work() || !self.remote.inbox.is_empty() || self.fire_timers();
+            if has_found || time >= limit {
+                return Look { has_found, time };
             }
             let started = *started.get_or_insert_with(Instant::now);
-            if looked_for < spin {
+            if time < spin {
                 std::hint::spin_loop();
             } else {
                 primitive::thread::yield_now();
             }
-            looked_for = started.elapsed();
+            time = started.elapsed();
         }
     }
 

@@ -15,7 +15,9 @@
 //! answer sooner than a core is woken: two loops that talk to each other both stay awake, and a round
 //! trip takes less than a tenth of the time. (The first few answers take as long as before, since the
 //! other one is still asleep: so only many late ones in a row are as looks in vain.) Looks in vain are
-//! made rarer: after one the next sleep is taken at once, then the next three, up to 63.
+//! made rarer: after one the next sleep is taken at once, then the next three, up to 63. Where others want
+//! the core, a sleep is the better way to wait for an answer: who is woken gets the core back sooner than
+//! who has given it away.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -28,18 +30,18 @@ pub(super) struct StayAwake {
     short_sleeps: Cell<u32>,
     /// Looks that found work late, one after the other.
     late_finds: Cell<u32>,
-    /// Looks in vain, one after the other.
-    misses: Cell<u32>,
-    /// Sleeps that are taken at once.
+    /// Sleeps that were to be taken at once after the last look.
+    last_sleeps: Cell<u32>,
+    /// Those of them that are still to come.
     sleeps_due: Cell<u32>,
 }
 
 /// What came of a look before a sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    InVain,
-    /// Work, after so long a time.
-    FoundAfter(Duration),
+pub(super) struct Look {
+    pub(super) has_found: bool,
+    /// How long it lasted.
+    pub(super) time: Duration,
 }
 
 impl StayAwake {
@@ -67,40 +69,37 @@ impl StayAwake {
 
     /// Whether to look for more work before the sleep that would come now.
     pub(super) fn is_likely_to_pay(&self) -> bool {
-        if !self.has_several_sources() && self.short_sleeps.get() < SHORT_SLEEPS {
+        let mut sleeps_due = self.sleeps_due.get();
+        if self.has_several_sources() {
+            sleeps_due = sleeps_due.min(SLEEPS_MAX);
+        } else if self.short_sleeps.get() < SHORT_SLEEPS {
             return false;
         }
-        let sleeps_due = self.sleeps_due.get();
         self.sleeps_due.set(sleeps_due.saturating_sub(1));
         sleeps_due == 0
     }
 
-    /// What came of a look that might have lasted up to `limit`.
+    /// What came of a look that was to last up to `limit`.
     pub(super) fn looked(&self, look: Look, limit: Duration) {
-        let misses = if self.has_paid(look, limit) {
-            0
-        } else {
-            (self.misses.get() + 1).min(MISSES_MAX)
-        };
-        self.misses.set(misses);
-        self.sleeps_due.set((1 << misses) - 1);
-    }
-
-    fn has_paid(&self, look: Look, limit: Duration) -> bool {
-        let Look::FoundAfter(time) = look else {
-            return false;
-        };
-        let late_finds = if self.has_several_sources() || time <= limit / 4 {
-            // Of several sources the others on this core were at work meanwhile.
-            0
-        } else if time <= limit {
+        // Of several sources the others on this core were at work meanwhile.
+        let is_for_answers = !self.has_several_sources();
+        let is_late = is_for_answers && look.time > limit / 4;
+        let late_finds = if is_late {
             (self.late_finds.get() + 1).min(LATE_FINDS_MAX)
         } else {
-            // A third one had the core.
-            LATE_FINDS_MAX
+            0
         };
         self.late_finds.set(late_finds);
-        late_finds < LATE_FINDS_MAX
+
+        let sleeps = if is_for_answers && look.time > 2 * limit {
+            SLEEPS_ON_A_BUSY_CORE
+        } else if look.has_found && late_finds < LATE_FINDS_MAX {
+            0
+        } else {
+            (2 * self.last_sleeps.get() + 1).min(SLEEPS_MAX)
+        };
+        self.last_sleeps.set(sleeps.min(SLEEPS_MAX));
+        self.sleeps_due.set(sleeps);
     }
 
     pub(super) fn has_several_sources(&self) -> bool {
@@ -116,8 +115,11 @@ const EVENTS_MAX: u32 = 16;
 const SHORT_SLEEPS: u32 = 4;
 /// Late finds in a row from which on they are as looks in vain.
 const LATE_FINDS_MAX: u32 = 8;
-/// Looks in vain that are told apart: 2^6 - 1 sleeps follow the last.
-const MISSES_MAX: u32 = 6;
+/// Sleeps that are taken at once after many looks in vain.
+const SLEEPS_MAX: u32 = 63;
+/// The same after a look in which somebody else had the core for a slice of the scheduler's, some
+/// milliseconds: so that they are lost once in some tenths of a second.
+const SLEEPS_ON_A_BUSY_CORE: u32 = 4095;
 
 #[cfg(test)]
 mod tests {
@@ -137,8 +139,17 @@ mod tests {
     }
 
     const LIMIT: Duration = Duration::from_micros(50);
-    const LATE: Look = Look::FoundAfter(Duration::from_micros(20));
-    const PROMPT: Look = Look::FoundAfter(Duration::from_micros(2));
+    const PROMPT: Look = found_after(Duration::from_micros(2));
+    const LATE: Look = found_after(Duration::from_micros(20));
+    const IN_VAIN: Look = Look {
+        has_found: false,
+        time: LIMIT,
+    };
+
+    const fn found_after(time: Duration) -> Look {
+        let has_found = true;
+        Look { has_found, time }
+    }
 
     /// Sleeps that are taken at once before it looks again.
     fn sleeps(it: &StayAwake) -> u32 {
@@ -169,7 +180,7 @@ mod tests {
         for (it, found) in [(busy(), LATE), (answered(), PROMPT)] {
             assert!(it.is_likely_to_pay());
             for expected in [1, 3, 7, 15, 31, 63, 63] {
-                it.looked(Look::InVain, LIMIT);
+                it.looked(IN_VAIN, LIMIT);
                 assert_eq!(sleeps(&it), expected);
             }
             it.looked(found, LIMIT);
@@ -216,10 +227,26 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_after_the_limit_is_as_none_at_once() {
+    fn who_loses_the_core_in_a_look_for_answers_sleeps_for_long() {
+        for has_found in [false, true] {
+            let time = 2 * LIMIT + NS;
+            let it = answered();
+            it.looked(Look { has_found, time }, LIMIT);
+            let slept = |it: &StayAwake| (0..5000).take_while(|_| !it.is_likely_to_pay()).count();
+            assert_eq!(slept(&it), 4095);
+            // Then it begins anew.
+            it.looked(PROMPT, LIMIT);
+            assert_eq!(slept(&it), 0);
+        }
+        // With several sources it is what a look is for.
+        let it = busy();
+        it.looked(found_after(10 * LIMIT), LIMIT);
+        assert_eq!(sleeps(&it), 0);
+        // And they do not wait for the end of those sleeps.
         let it = answered();
-        it.looked(Look::FoundAfter(LIMIT + NS), LIMIT);
-        assert_eq!(sleeps(&it), 1);
+        it.looked(found_after(10 * LIMIT), LIMIT);
+        (0..100).for_each(|_| it.had_events(3));
+        assert_eq!(sleeps(&it), 63);
     }
 
     const NS: Duration = Duration::from_nanos(1);
