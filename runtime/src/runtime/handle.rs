@@ -227,11 +227,9 @@ impl Handle {
     {
         self.shared.assert_not_forked_outside();
         // SAFETY: the function is Send, and so is the future made of it.
-        let (new, join) =
+        let (runnable, join) =
             unsafe { task::create(Job::new(function), Home::Blocking, Options::default()) };
-        self.shared
-            .blocking
-            .run(new.into_runnable(), &self.shared)?;
+        self.shared.blocking.run(runnable, &self.shared)?;
         Ok(join)
     }
 

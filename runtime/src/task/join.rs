@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
 
 use super::spawned::Outcome;
-use super::{AbortHandle, Id, JoinError, Meta, coop};
+use super::{AbortHandle, Id, JoinError, Meta, Runnable, coop, vtable};
 use crate::contain::{contained, drop_contained};
 use crate::context;
 use crate::primitive::sync::Mutex;
@@ -47,17 +47,20 @@ type Joined<T> = async_task::Task<Outcome<T>, Meta>;
 fn waker_data<T>(task: &Joined<T>) -> *const () {
     const { assert!(size_of::<Joined<T>>() == size_of::<*const ()>()) };
     // SAFETY: of the same size, and without padding. What is read is used as a waker's data only
-    // because `JoinHandle::new` has found that it is that.
+    // because `JoinHandle::new` has found, for a task of the same type, that it is that.
     unsafe { std::mem::transmute_copy(task) }
 }
 
 impl<T> JoinHandle<T> {
+    /// For the task of this `Runnable`, whose future is an `F`.
     #[inline]
-    pub(super) fn new(task: Joined<T>, waker: &Waker) -> Self {
-        assert_eq!(waker_data(&task), waker.data(), "a waker of this task");
+    pub(super) fn new<F>(task: Joined<T>, runnable: &Runnable) -> Self
+    where
+        F: Future<Output = T> + 'static,
+    {
         Self {
+            vtable: vtable::of::<F>(runnable, waker_data(&task)),
             task: Some(task),
-            vtable: waker.vtable(),
             result: PhantomData,
         }
     }
@@ -69,7 +72,7 @@ impl<T> JoinHandle<T> {
     /// Calls `f` with a waker of the task, which has no count of its own.
     fn with_waker<R>(&self, f: impl FnOnce(&Waker) -> R) -> R {
         let parts = RawWaker::new(waker_data(self.task()), self.vtable);
-        // SAFETY: they are the parts of a waker of this task (see `new`), which `self.task` keeps
+        // SAFETY: they are the parts of a waker of this task (see `waker_data`), which `self.task` keeps
         // allocated. This one is not dropped, so no count is given up that was never taken.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(parts) });
         f(&waker)

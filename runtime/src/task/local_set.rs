@@ -152,7 +152,7 @@ impl Tasks {
     /// A task of this set whose future has been dropped. While the set ends, `close` does this.
     pub(super) fn release(&self, key: LiveKey) {
         if !self.is_ending.get() {
-            self.live.remove(key, true);
+            self.live.leave(key, true);
         }
     }
 
@@ -180,13 +180,13 @@ impl Tasks {
             ..options
         };
         // SAFETY: the home is a set of this thread, and the `Runnable` goes there and nowhere else.
-        let (new, join) = unsafe { create(future, home, options) };
-        let (runnable, waker) = new.into_parts();
+        let (runnable, join) = unsafe { create(future, home, options) };
         if self.is_ending.get() {
             end(runnable);
             return join;
         }
-        let key = self.live.insert(waker, true);
+        self.live.arrive(true);
+        let key = self.live.enter(runnable.waker(), true);
         runnable.metadata().set_live_key(key);
         if let Err(runnable) = self.remote.send(runnable) {
             unreachable!("the inbox of a set closes when it ends: {runnable:?}");
@@ -226,7 +226,7 @@ impl Tasks {
                 is_idle = false;
                 let key = runnable.metadata().live_key();
                 end(runnable);
-                self.live.remove(key, true);
+                self.live.leave(key, true);
             }
             if is_idle {
                 // A wake-up is in another thread's hand, between its mark and its push.

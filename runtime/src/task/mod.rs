@@ -32,6 +32,7 @@ mod join_set;
 mod local_set;
 mod name;
 mod spawned;
+mod vtable;
 mod yield_now;
 
 use std::cell::Cell;
@@ -55,7 +56,9 @@ use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
 use crate::runtime::placement::{self, Place};
-use crate::worker::{HomeLoop, LiveKey, Local, LoopId, Message, NOT_JOINED, NOT_LIVE};
+use crate::worker::{
+    HomeLoop, LiveKey, Local, LoopId, Message, NOT_ARRIVED, NOT_ENTERED, NOT_JOINED,
+};
 use control::Control;
 use local_set::SetRemote;
 use spawned::Spawned;
@@ -115,7 +118,7 @@ impl Meta {
 
     /// Whether the task has not yet arrived at its home. Home loop's thread.
     pub(crate) fn is_new(&self) -> bool {
-        self.live_key.0.get() == NOT_LIVE
+        self.live_key() == NOT_ARRIVED
     }
 
     pub(crate) fn set_live_key(&self, key: LiveKey) {
@@ -141,32 +144,6 @@ impl Meta {
     }
 }
 
-/// A task that has not arrived at its home.
-#[derive(Debug)]
-pub(crate) struct NewTask {
-    runnable: Runnable,
-    // For the table of live tasks.
-    waker: Waker,
-}
-
-impl NewTask {
-    /// One that has come as a message.
-    #[inline]
-    pub(crate) fn received(runnable: Runnable) -> Self {
-        let waker = runnable.waker();
-        Self { runnable, waker }
-    }
-
-    #[inline]
-    pub(crate) fn into_parts(self) -> (Runnable, Waker) {
-        (self.runnable, self.waker)
-    }
-
-    pub(crate) fn into_runnable(self) -> Runnable {
-        self.runnable
-    }
-}
-
 /// What a spawn may say of its task.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -186,7 +163,7 @@ pub(crate) unsafe fn create<F>(
     future: F,
     home: Home,
     options: Options,
-) -> (NewTask, JoinHandle<F::Output>)
+) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + 'static,
 {
@@ -195,7 +172,7 @@ where
         id: Id::next(),
         spawned_at: Location::caller(),
         control: Control::new(),
-        live_key: HomeCell(Cell::new(NOT_LIVE)),
+        live_key: HomeCell(Cell::new(NOT_ARRIVED)),
         join_key: HomeCell(Cell::new(NOT_JOINED)),
         class: options.class,
         is_local: options.is_local,
@@ -206,9 +183,8 @@ where
     // `Runnable` goes to the home of the metadata alone, and `Local::close` outlives all futures.
     let (runnable, task) =
         unsafe { builder.spawn_unchecked(move |meta: &Meta| Spawned::new(future, meta), schedule) };
-    let new = NewTask::received(runnable);
-    let join = JoinHandle::new(task, &new.waker);
-    (new, join)
+    let join = JoinHandle::new::<F>(task, &runnable);
+    (runnable, join)
 }
 
 /// Sends a task that was woken to its home.
@@ -245,21 +221,21 @@ fn schedule_in_set(set: &Arc<SetRemote>, runnable: Runnable) {
 
 /// Hands a new task to its home, a loop. One that has ended refuses it: then it is ended here,
 /// before its first poll, where its future still is `Send`.
-pub(crate) fn send_home(new: NewTask) {
+pub(crate) fn send_home(new: Runnable) {
     context::with_local(|local| match local {
-        Some(local) if new.runnable.metadata().is_at(local) => local.adopt(new),
+        Some(local) if new.metadata().is_at(local) => local.adopt(new),
         _ => send_elsewhere(new),
     });
 }
 
 #[cold]
-fn send_elsewhere(new: NewTask) {
-    let Home::Loop(home) = new.runnable.metadata().home else {
+fn send_elsewhere(new: Runnable) {
+    let Home::Loop(home) = new.metadata().home else {
         unreachable!("tasks of other homes are not sent")
     };
     // SAFETY: who made the task holds its home until it is sent: see `create`.
     let home = unsafe { home.remote() };
-    if let Err(Message::Run(refused)) = home.send(Message::Run(new.into_runnable())) {
+    if let Err(Message::Run(refused)) = home.send(Message::Run(new)) {
         refused.metadata().control.request_abort();
         refused.run();
     }

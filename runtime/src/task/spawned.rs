@@ -10,11 +10,11 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::{Home, Id, JoinError, Meta, NOT_LIVE, local_set};
+use super::{Home, Id, JoinError, Meta, NOT_ARRIVED, NOT_ENTERED, local_set};
 use crate::contain::{contained, drop_contained};
 use crate::context::{self, PolledTask};
 
@@ -64,7 +64,10 @@ impl<F: Future> Future for Spawned<'_, F> {
                 None => unreachable!("async-task does not poll a finished task"),
             };
             match catch_unwind(AssertUnwindSafe(poll)) {
-                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Pending) => {
+                    meta.go_on(cx.waker());
+                    return Poll::Pending;
+                }
                 Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
                 Err(payload) => Poll::Ready(Err(JoinError::panic(meta.id, payload))),
             }
@@ -86,6 +89,25 @@ impl Meta {
             })
     }
 
+    /// A poll has left the future pending. After the first one the task is entered in its loop's table
+    /// of live tasks. (A set enters its tasks at once.)
+    #[inline]
+    fn go_on(&self, waker: &Waker) {
+        if self.live_key() == NOT_ENTERED {
+            self.enter_table(waker);
+        }
+    }
+
+    #[cold]
+    fn enter_table(&self, waker: &Waker) {
+        context::with_local(|local| {
+            // A task that has arrived is polled at home alone (I1).
+            let local = local.filter(|local| self.is_at(local));
+            let local = local.expect("the loop of a task polls it");
+            self.set_live_key(local.keep(waker, self.is_local));
+        });
+    }
+
     /// The future has been dropped: leaves the table of live tasks, and wakes who waits on this
     /// loop for the end. They see the result, which comes a moment later: they are polled by this
     /// thread, after the poll that goes on.
@@ -94,7 +116,7 @@ impl Meta {
         self.control.finish();
         if let Home::Set(remote) = &self.home {
             if let Some(set) = local_set::current().filter(|set| set.is(remote))
-                && self.live_key() != NOT_LIVE
+                && self.live_key() != NOT_ARRIVED
             {
                 set.release(self.live_key());
             }
@@ -104,7 +126,7 @@ impl Meta {
             let Some(local) = local.filter(|local| self.is_at(local)) else {
                 return;
             };
-            if self.live_key() != NOT_LIVE {
+            if self.live_key() != NOT_ARRIVED {
                 local.release(self.live_key(), self.is_local);
             }
             local.joiners.wake(self.join_key.0.get());

@@ -1,17 +1,18 @@
-//! The table of a loop's live tasks: what shutdown has to end.
+//! The live tasks of a loop: what shutdown has to end.
 //!
-//! Place: entered when a task arrives at its home, left when its future has been dropped; runs on
-//! the loop's own thread.
+//! Place: a task arrives when it comes to its home, is entered in the table when its first poll leaves
+//! it pending, and leaves when its future has been dropped; runs on the loop's own thread.
 //!
 //! # Invariants
-//! A task is in the table from its first arrival until its future is dropped, so an empty table
-//! means that no future of this loop exists, in no queue and in no other thread's hand. What memory
-//! the table keeps after a burst: see `table`.
+//! A task is counted from its arrival until its future is dropped, so a count of zero means that no
+//! future of this loop exists, in no queue and in no other thread's hand. One that is counted and not in
+//! the table has not been polled: it is in the queue. What memory the table keeps after a burst: see
+//! `table`.
 //!
 //! # Why it is so
 //! The entry is a waker, which keeps the task allocated: a task that nobody can wake any more
 //! stays until shutdown, as in tokio. The alternative, a bare pointer, races with async-task's own
-//! last drop of a waker.
+//! last drop of a waker. A task that ends in its first poll needs no entry, and pays for none.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
@@ -20,46 +21,67 @@ use super::table::Table;
 
 /// Where a task stands in the table.
 pub(crate) type LiveKey = u32;
-/// The key of a task that is in no table: before its arrival and after its end.
-pub(crate) const NOT_LIVE: LiveKey = LiveKey::MAX;
+/// The key of a task that has not arrived.
+pub(crate) const NOT_ARRIVED: LiveKey = LiveKey::MAX;
+/// The key of a task that has arrived and is not in the table.
+pub(crate) const NOT_ENTERED: LiveKey = LiveKey::MAX - 1;
 
-/// Tasks that may leave this thread, and those that may not, in tables of their own: so an entry is
-/// a waker and nothing else.
+/// Tasks that may leave this thread, and those that may not, apart: so an entry is a waker and nothing
+/// else.
 #[derive(Debug, Default)]
 pub(crate) struct LiveTasks {
-    movable: RefCell<Table<Waker>>,
-    local: RefCell<Table<Waker>>,
-    len: Cell<usize>,
+    movable: Tasks,
+    local: Tasks,
+}
+
+#[derive(Debug, Default)]
+struct Tasks {
+    wakers: RefCell<Table<Waker>>,
+    count: Cell<usize>,
 }
 
 impl LiveTasks {
     #[inline]
-    pub(crate) fn insert(&self, waker: Waker, is_local: bool) -> LiveKey {
-        let key = self.table(is_local).borrow_mut().insert(waker);
-        self.len.set(self.len.get() + 1);
-        LiveKey::try_from(key).expect("fewer than 2^32 tasks live on one loop")
+    pub(crate) fn arrive(&self, is_local: bool) {
+        let count = &self.of_kind(is_local).count;
+        count.set(count.get() + 1);
     }
 
-    /// Takes out what was entered as local, or not, under this key.
+    /// A task that has arrived goes on after its first poll.
+    pub(crate) fn enter(&self, waker: Waker, is_local: bool) -> LiveKey {
+        let key = self.of_kind(is_local).wakers.borrow_mut().insert(waker);
+        let key = LiveKey::try_from(key).expect("fewer than 2^32 tasks live on one loop");
+        assert!(
+            key < NOT_ENTERED,
+            "fewer than 2^32 - 2 tasks live on one loop"
+        );
+        key
+    }
+
+    /// A task that has arrived ends.
     #[inline]
-    pub(crate) fn remove(&self, key: LiveKey, is_local: bool) {
-        let waker = self.table(is_local).borrow_mut().remove(key as usize);
-        self.len.set(self.len.get() - 1);
-        // The borrow is over: the drop of the waker may free the task (I5).
-        drop(waker);
+    pub(crate) fn leave(&self, key: LiveKey, is_local: bool) {
+        let tasks = self.of_kind(is_local);
+        tasks.count.set(tasks.count.get() - 1);
+        if key != NOT_ENTERED {
+            let waker = tasks.wakers.borrow_mut().remove(key as usize);
+            // The borrow is over: the drop of the waker may free the task (I5).
+            drop(waker);
+        }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len.get()
+        self.movable.count.get() + self.local.count.get()
     }
 
     /// Tasks that may not leave this thread.
     pub(crate) fn local_count(&self) -> usize {
-        self.local.borrow().len()
+        self.local.count.get()
     }
 
-    /// Wakes all tasks, or the local ones, so that each is polled once more.
+    /// Wakes all tasks that have been polled, or the local ones of them, so that each is polled once
+    /// more. The others are to be polled anyway.
     pub(crate) fn wake_all(&self, only_local: bool) {
         let mut wakers = self.wakers(true);
         if !only_local {
@@ -70,12 +92,13 @@ impl LiveTasks {
         }
     }
 
-    fn table(&self, is_local: bool) -> &RefCell<Table<Waker>> {
+    #[inline]
+    fn of_kind(&self, is_local: bool) -> &Tasks {
         if is_local { &self.local } else { &self.movable }
     }
 
     fn wakers(&self, is_local: bool) -> Vec<Waker> {
-        let table = self.table(is_local).borrow();
+        let table = self.of_kind(is_local).wakers.borrow();
         table.iter().map(|(_, waker)| waker.clone()).collect()
     }
 }

@@ -36,7 +36,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub(crate) use joiners::NOT_JOINED;
-pub(crate) use live::{LiveKey, LiveTasks, NOT_LIVE};
+pub(crate) use live::{LiveKey, LiveTasks, NOT_ARRIVED, NOT_ENTERED};
 pub use remote::LoopId;
 pub(crate) use remote::{HomeLoop, Remote};
 pub(crate) use table::Table;
@@ -47,7 +47,7 @@ use crate::metrics::Counts;
 use crate::primitive::{self, sync::Arc};
 use crate::reactor::{self, Reactor};
 use crate::runtime::{Handle, Shared, WorkerExit};
-use crate::task::{NewTask, Runnable};
+use crate::task::Runnable;
 use crate::time::{self, Timers};
 use joiners::Joiners;
 use queue::RunQueue;
@@ -273,9 +273,7 @@ impl Local {
 
     fn receive(&self, message: Message) {
         match message {
-            Message::Run(runnable) if runnable.metadata().is_new() => {
-                self.adopt(NewTask::received(runnable));
-            }
+            Message::Run(runnable) if runnable.metadata().is_new() => self.adopt(runnable),
             Message::Run(runnable) => self.queue.push(runnable),
             Message::WakeRoot => self.wake_root(),
             Message::Source(message) => self.reactor.receive(self, message),
@@ -459,24 +457,30 @@ impl Local {
         self.queue.push(runnable);
     }
 
-    /// A new task of this loop: enters it in the table of live tasks and makes it ready. While the
-    /// loop ends, such a task is ended at once instead.
-    pub(crate) fn adopt(&self, new: NewTask) {
-        let (runnable, waker) = new.into_parts();
+    /// A new task of this loop: makes it ready. While the loop ends, such a task is ended at once
+    /// instead.
+    pub(crate) fn adopt(&self, runnable: Runnable) {
         let meta = runnable.metadata();
         if self.is_ending(meta.is_local()) {
             meta.control().request_abort();
             runnable.run();
             return;
         }
-        meta.set_live_key(self.live.insert(waker, meta.is_local()));
+        meta.set_live_key(NOT_ENTERED);
+        self.live.arrive(meta.is_local());
         self.remote.published.set_live_tasks(self.live.len());
         self.queue.push(runnable);
     }
 
+    /// A task of this loop that goes on after its first poll.
+    pub(crate) fn keep(&self, waker: &Waker, is_local: bool) -> LiveKey {
+        self.live.enter(waker.clone(), is_local)
+    }
+
     /// A task of this loop whose future has been dropped.
+    #[inline]
     pub(crate) fn release(&self, key: LiveKey, is_local: bool) {
-        self.live.remove(key, is_local);
+        self.live.leave(key, is_local);
         self.remote.published.set_live_tasks(self.live.len());
     }
 
