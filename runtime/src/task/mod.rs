@@ -56,9 +56,7 @@ use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
 use crate::runtime::placement::{self, Place};
-use crate::worker::{
-    HomeLoop, LiveKey, Local, LoopId, Message, NOT_ARRIVED, NOT_ENTERED, NOT_JOINED,
-};
+use crate::worker::{HomeLoop, JoinKey, LiveKey, Local, LoopId, Message, NOT_ARRIVED, NOT_ENTERED};
 use control::Control;
 use local_set::SetRemote;
 use spawned::Spawned;
@@ -73,8 +71,8 @@ pub(crate) struct Meta {
     id: Id,
     spawned_at: &'static Location<'static>,
     control: Control,
-    live_key: HomeCell,
-    join_key: HomeCell,
+    live_key: HomeCell<LiveKey>,
+    joiner: HomeCell<Joiner>,
     class: Class,
     is_local: bool,
 }
@@ -89,15 +87,27 @@ pub(crate) enum Home {
     Blocking,
 }
 
-/// A key in the metadata that the home loop's thread alone touches.
-#[derive(Debug)]
-struct HomeCell(Cell<u32>);
+/// Who waits on the task's home for its end.
+#[derive(Debug, Clone, Copy)]
+enum Joiner {
+    None,
+    /// A task there, by its key. It is woken, or, if it has ended, nobody or whoever has its key then.
+    Task {
+        key: LiveKey,
+        is_local: bool,
+    },
+    Other(JoinKey),
+}
 
-// SAFETY: the cells of `Meta` are private to this module, and are reached by the home loop's thread
-// alone: `live_key` from `Local::adopt`, and from `Spawned` when the future ends there (I1);
-// `join_key` from there too, and from `JoinHandle::poll` once it has found that the task is not
-// finished, and so its home exists, and that it is the loop of its thread.
-unsafe impl Sync for HomeCell {}
+/// A word in the metadata that the home loop's thread alone touches.
+#[derive(Debug)]
+struct HomeCell<T: Copy>(Cell<T>);
+
+// SAFETY: the cells of `Meta` are private to this module, hold plain words, and are reached by the home
+// loop's thread alone: `live_key` from `Local::adopt`, and from `Spawned` when the task is polled or
+// ends there (I1); `joiner` from there too, and from `JoinHandle::poll` once it has found that the task
+// is not finished, and so its home exists, and that it is the loop of its thread.
+unsafe impl<T: Copy> Sync for HomeCell<T> {}
 
 impl Meta {
     pub(crate) fn id(&self) -> Id {
@@ -135,12 +145,38 @@ impl Meta {
         matches!(self.home, Home::Loop(home) if local.is_home(home))
     }
 
-    /// Has `waker` woken at the end of the task, which has not ended yet. Home loop's thread, so that
-    /// the end does not come meanwhile.
+    /// Has `waker` woken at the end of the task, which has not ended yet: that of the future that is
+    /// being polled. Home loop's thread, so that the end does not come meanwhile.
     #[inline]
     fn wait_at_home(&self, local: &Local, waker: &Waker) {
-        let key = local.joiners.register(self.join_key.0.get(), waker);
-        self.join_key.0.set(key);
+        let polled = context::with_task(|task| task.and_then(|task| task.as_joiner(local, waker)));
+        let joiner = match (self.joiner.0.get(), polled) {
+            (Joiner::None | Joiner::Task { .. }, Some(task)) => task,
+            (Joiner::Other(key), _) => Joiner::Other(local.joiners.register(Some(key), waker)),
+            (_, None) => Joiner::Other(local.joiners.register(None, waker)),
+        };
+        self.joiner.0.set(joiner);
+    }
+
+    /// As who waits on this loop, if it is the task's home; `waker` is its own. No count is made.
+    #[inline]
+    fn as_joiner(&self, local: &Local, waker: &Waker) -> Option<Joiner> {
+        if !self.is_at(local) || self.is_new() {
+            return None;
+        }
+        self.enter_table(local, waker);
+        Some(Joiner::Task {
+            key: self.live_key(),
+            is_local: self.is_local,
+        })
+    }
+
+    /// Enters the task in its loop's table, if it is not there. (A set enters its tasks at once.)
+    #[inline]
+    fn enter_table(&self, local: &Local, waker: &Waker) {
+        if self.live_key() == NOT_ENTERED {
+            self.set_live_key(local.keep(waker, self.is_local));
+        }
     }
 }
 
@@ -173,7 +209,7 @@ where
         spawned_at: Location::caller(),
         control: Control::new(),
         live_key: HomeCell(Cell::new(NOT_ARRIVED)),
-        join_key: HomeCell(Cell::new(NOT_JOINED)),
+        joiner: HomeCell(Cell::new(Joiner::None)),
         class: options.class,
         is_local: options.is_local,
     };

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::{Home, Id, JoinError, Meta, NOT_ARRIVED, NOT_ENTERED, local_set};
+use super::{Home, Id, JoinError, Joiner, Meta, NOT_ARRIVED, NOT_ENTERED, local_set};
 use crate::contain::{contained, drop_contained};
 use crate::context::{self, PolledTask};
 
@@ -89,23 +89,15 @@ impl Meta {
             })
     }
 
-    /// A poll has left the future pending. After the first one the task is entered in its loop's table
-    /// of live tasks. (A set enters its tasks at once.)
+    /// A poll has left the future pending.
     #[inline]
     fn go_on(&self, waker: &Waker) {
         if self.live_key() == NOT_ENTERED {
-            self.enter_table(waker);
-        }
-    }
-
-    #[cold]
-    fn enter_table(&self, waker: &Waker) {
-        context::with_local(|local| {
             // A task that has arrived is polled at home alone (I1).
-            let local = local.filter(|local| self.is_at(local));
-            let local = local.expect("the loop of a task polls it");
-            self.set_live_key(local.keep(waker, self.is_local));
-        });
+            context::with_local(|local| {
+                self.enter_table(local.expect("the loop of a task polls it"), waker);
+            });
+        }
     }
 
     /// The future has been dropped: leaves the table of live tasks, and wakes who waits on this
@@ -128,8 +120,13 @@ impl Meta {
             };
             if self.live_key() != NOT_ARRIVED {
                 local.release(self.live_key(), self.is_local);
+                self.set_live_key(NOT_ARRIVED);
             }
-            local.joiners.wake(self.join_key.0.get());
+            match self.joiner.0.get() {
+                Joiner::None => {}
+                Joiner::Task { key, is_local } => local.wake_task(key, is_local),
+                Joiner::Other(key) => local.joiners.wake(key),
+            }
         });
     }
 }

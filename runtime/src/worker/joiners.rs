@@ -19,8 +19,6 @@ use super::table::Table;
 
 /// Where a task's joiner stands in the table.
 pub(crate) type JoinKey = u32;
-/// The key of a task that nobody waits for on its loop.
-pub(crate) const NOT_JOINED: JoinKey = JoinKey::MAX;
 
 #[derive(Debug, Default)]
 pub(crate) struct Joiners {
@@ -29,18 +27,18 @@ pub(crate) struct Joiners {
 
 impl Joiners {
     /// Enters a waker under a new key, or in the place of the one under this key.
-    #[inline]
-    pub(crate) fn register(&self, key: JoinKey, waker: &Waker) -> JoinKey {
+    pub(crate) fn register(&self, key: Option<JoinKey>, waker: &Waker) -> JoinKey {
+        let Some(key) = key else {
+            let waker = waker.clone();
+            let key = self.wakers.borrow_mut().insert(waker);
+            return JoinKey::try_from(key).expect("fewer than 2^32 tasks are waited for");
+        };
         if let Some(registered) = self.wakers.borrow().get(key as usize)
             && registered.will_wake(waker)
         {
             return key;
         }
         let waker = waker.clone();
-        if key == NOT_JOINED {
-            let key = self.wakers.borrow_mut().insert(waker);
-            return JoinKey::try_from(key).expect("fewer than 2^32 tasks are waited for");
-        }
         let replaced = self
             .wakers
             .borrow_mut()
@@ -51,12 +49,8 @@ impl Joiners {
         key
     }
 
-    /// Takes out what was entered under this key, if anything was, and wakes it.
-    #[inline]
+    /// Takes out what was entered under this key, and wakes it.
     pub(crate) fn wake(&self, key: JoinKey) {
-        if key == NOT_JOINED {
-            return;
-        }
         let waker = self.wakers.borrow_mut().remove(key as usize);
         waker.wake();
     }

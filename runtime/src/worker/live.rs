@@ -80,6 +80,17 @@ impl LiveTasks {
         self.local.count.get()
     }
 
+    /// Wakes the task under this key, if there is one.
+    #[inline]
+    pub(crate) fn wake(&self, key: LiveKey, is_local: bool) {
+        // The borrow goes on (I5): to wake a task of this loop is to queue it, here or by way of the
+        // inbox, and runs no code of others.
+        let wakers = self.of_kind(is_local).wakers.borrow();
+        if let Some(waker) = wakers.get(key as usize) {
+            waker.wake_by_ref();
+        }
+    }
+
     /// Wakes all tasks that have been polled, or the local ones of them, so that each is polled once
     /// more. The others are to be polled anyway.
     pub(crate) fn wake_all(&self, only_local: bool) {

@@ -35,7 +35,7 @@ use std::io;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-pub(crate) use joiners::NOT_JOINED;
+pub(crate) use joiners::JoinKey;
 pub(crate) use live::{LiveKey, LiveTasks, NOT_ARRIVED, NOT_ENTERED};
 pub use remote::LoopId;
 pub(crate) use remote::{HomeLoop, Remote};
@@ -482,6 +482,12 @@ impl Local {
     pub(crate) fn release(&self, key: LiveKey, is_local: bool) {
         self.live.leave(key, is_local);
         self.remote.published.set_live_tasks(self.live.len());
+    }
+
+    /// Wakes the task of this loop that is in the table under this key, if there is one.
+    #[inline]
+    pub(crate) fn wake_task(&self, key: LiveKey, is_local: bool) {
+        self.live.wake(key, is_local);
     }
 
     pub(crate) fn defer(&self, waker: &Waker) {
