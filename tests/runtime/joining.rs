@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
 use oneloop::task::{self, Id, JoinHandle};
 
-use crate::support::{Gate, each_runtime, one_loop, two_loops, within_deadline};
+use crate::support::{Gate, current_thread, each_runtime, one_loop, two_loops, within_deadline};
 
 /// Polls a handle once, inside a task.
 async fn look<T>(join: &mut JoinHandle<T>) {
@@ -50,6 +51,113 @@ fn of_two_tasks_of_the_loop_the_last_to_wait_is_woken() {
         }));
         assert_eq!(value.unwrap(), 7);
     });
+}
+
+#[test]
+fn of_a_task_and_the_root_the_last_to_wait_is_woken() {
+    within_deadline(|| {
+        let runtime = current_thread();
+        for root_is_last in [true, false] {
+            let gate = Gate::default();
+            let task = gated(&gate, 7);
+            let value = runtime.block_on(async {
+                let mut join = task::spawn(task);
+                if !root_is_last {
+                    look(&mut join).await;
+                }
+                let looker = task::spawn(async move {
+                    look(&mut join).await;
+                    if root_is_last {
+                        return Err(join);
+                    }
+                    Ok(join.await.unwrap())
+                });
+                task::yield_now().await;
+                if !root_is_last {
+                    gate.open();
+                }
+                match looker.await.unwrap() {
+                    Ok(value) => value,
+                    Err(mut join) => {
+                        look(&mut join).await;
+                        gate.open();
+                        join.await.unwrap()
+                    }
+                }
+            });
+            assert_eq!(value, 7);
+        }
+    });
+}
+
+/// The place of a task that has ended is that of the next one.
+#[test]
+fn who_comes_after_a_joiner_that_has_ended_waits_for_its_own() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let (gate, other_gate) = (Gate::default(), Gate::default());
+        let (task, other_task) = (gated(&gate, 9), gated(&other_gate, 10));
+        let values = runtime.block_on(runtime.spawn(async move {
+            let mut join = task::spawn(task);
+            let looker = task::spawn(async move {
+                look(&mut join).await;
+                join
+            });
+            let join = looker.await.unwrap();
+            let next = task::spawn(async move { task::spawn(other_task).await.unwrap() });
+            task::yield_now().await;
+            task::yield_now().await;
+            // Its end wakes whoever is where the first one was.
+            gate.open();
+            task::yield_now().await;
+            task::yield_now().await;
+            assert!(!next.is_finished());
+            other_gate.open();
+            (join.await.unwrap(), next.await.unwrap())
+        }));
+        assert_eq!(values.unwrap(), (9, 10));
+    });
+}
+
+/// Of each hundred some have not been polled yet when the end comes, and some have.
+#[test]
+fn tasks_that_were_never_polled_are_ended_as_the_others_are() {
+    within_deadline(|| {
+        for runtime in each_runtime() {
+            let dropped = Arc::new(AtomicUsize::new(0));
+            let joins: Vec<_> = runtime.block_on(async {
+                let spawn = |n| {
+                    let counted = Counted(Arc::clone(&dropped));
+                    task::spawn(async move {
+                        let _counted = counted;
+                        if n % 3 == 0 {
+                            return n;
+                        }
+                        std::future::pending().await
+                    })
+                };
+                let mut joins: Vec<_> = (0..100).map(spawn).collect();
+                for _ in 0..3 {
+                    task::yield_now().await;
+                }
+                joins.extend((100..200).map(spawn));
+                joins
+            });
+            let abort_handles: Vec<_> = joins.iter().map(JoinHandle::abort_handle).collect();
+            drop(runtime);
+            assert_eq!(dropped.load(Ordering::Relaxed), 200);
+            assert!(abort_handles.iter().all(task::AbortHandle::is_finished));
+            abort_handles.iter().for_each(task::AbortHandle::abort);
+        }
+    });
+}
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]

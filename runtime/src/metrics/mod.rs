@@ -79,6 +79,7 @@ impl Published {
         usize::try_from(self.live_tasks.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
+    #[inline]
     pub(crate) fn set_live_tasks(&self, count: usize) {
         self.live_tasks.store(count as u64, Ordering::Relaxed);
     }

@@ -74,6 +74,7 @@ pub(crate) fn with_local<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
 }
 
 /// Calls `f` with the loop that runs on this thread, if it is one of the runtime that was entered last.
+#[inline]
 pub(crate) fn with_current_loop<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
     let runtime = CURRENT
         .try_with(|current| current.runtime.get())

@@ -66,7 +66,16 @@ impl Place {
 ///
 /// Outside a runtime. In a child of fork(2).
 #[track_caller]
+#[inline]
 pub(crate) fn place() -> Place {
+    if context::with_current_loop(|own| own.is_some_and(Local::is_only_loop)) {
+        return Place::HERE;
+    }
+    choose_place()
+}
+
+#[track_caller]
+fn choose_place() -> Place {
     // Without a look at the handle, which most spawns do without.
     if let Some(place) = context::with_current_loop(|own| own.map(place_from)) {
         return place;
@@ -181,7 +190,7 @@ fn place_from(own: &Local) -> Place {
     if own.is_main() {
         return Place::at(shared.place_from_outside());
     }
-    if shared.loops.len() == 1 {
+    if own.is_only_loop() {
         return Place::HERE;
     }
     // Inside `block_in_place` the own loop stands still.

@@ -7,9 +7,9 @@
 //! only wakers that are known not to panic: the loop's own, and others wrapped.
 //!
 //! # Why it is so
-//! A task and its joiner are on one loop for the most part. Then the joiner's waker stands in the
-//! loop's own table (see `worker::joiners`), in plain memory: async-task's place for it costs five
-//! atomic operations, a third of all that a spawn and a join need.
+//! A task and its joiner are on one loop for the most part. Then the task's metadata say who waits, in
+//! plain memory: the key of a task of the loop, or the place of a waker in a table of the loop's (see
+//! `worker::joiners`). async-task's place for a waker costs five atomic operations, and the waker two.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -142,7 +142,7 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let coop = ready!(coop::poll_proceed(cx));
+        ready!(coop::poll_may_proceed(cx));
         let result = if context::is_own_waker(cx.waker()) {
             if self.waits_at_home(cx.waker()) {
                 return Poll::Pending;
@@ -152,7 +152,7 @@ impl<T> Future for JoinHandle<T> {
             let contained = contain(cx.waker().clone());
             ready!(self.poll_trusted(&mut Context::from_waker(&contained)))
         };
-        coop.made_progress();
+        coop::charge();
         Poll::Ready(result)
     }
 }

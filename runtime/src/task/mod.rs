@@ -146,7 +146,7 @@ impl Meta {
     }
 
     /// Has `waker` woken at the end of the task, which has not ended yet: that of the future that is
-    /// being polled. Home loop's thread, so that the end does not come meanwhile.
+    /// being polled, a task or not. Home loop's thread, so that the end does not come meanwhile.
     #[inline]
     fn wait_at_home(&self, local: &Local, waker: &Waker) {
         let polled = context::with_task(|task| task.and_then(|task| task.as_joiner(local, waker)));
@@ -257,6 +257,7 @@ fn schedule_in_set(set: &Arc<SetRemote>, runnable: Runnable) {
 
 /// Hands a new task to its home, a loop. One that has ended refuses it: then it is ended here,
 /// before its first poll, where its future still is `Send`.
+#[inline]
 pub(crate) fn send_home(new: Runnable) {
     context::with_local(|local| match local {
         Some(local) if new.metadata().is_at(local) => local.adopt(new),

@@ -54,6 +54,7 @@ fn find(future: TypeId, runnable: &Runnable, data: *const ()) -> &'static RawWak
     vtable
 }
 
+#[inline]
 fn place(future: TypeId) -> usize {
     let mut low = Low(0);
     future.hash(&mut low);
@@ -64,6 +65,7 @@ fn place(future: TypeId) -> usize {
 struct Low(u64);
 
 impl Hasher for Low {
+    #[inline]
     fn write_u64(&mut self, word: u64) {
         self.0 ^= word;
     }
@@ -74,6 +76,7 @@ impl Hasher for Low {
         }
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }

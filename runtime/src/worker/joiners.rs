@@ -1,11 +1,12 @@
-//! Who waits on this loop for the end of one of its tasks.
+//! Who waits on this loop for the end of one of its tasks, and is none of its tasks: the root of a
+//! `block_on`, or a task of a set. (A task of the loop is found by its key: see `live`.)
 //!
 //! Place: entered by `JoinHandle::poll` on the task's home loop, woken when the task's future has been
 //! dropped there; runs on the loop's own thread.
 //!
 //! # Invariants
 //! I2. Plain memory. I5. No waker is cloned, woken or dropped while the table is borrowed. The wakers
-//! are those of tasks of the loop or of its sets, so that none panics. An entry stays until the task that
+//! are those of roots and of sets' tasks, so that none panics. An entry stays until the task that
 //! is waited for ends, also if its handle is dropped: one for each live task at most. What memory the
 //! table keeps after that: see `table`.
 //!

@@ -76,6 +76,8 @@ pub(crate) struct Local {
     remote: Arc<Remote>,
     shared: Arc<Shared>,
     role: Role,
+    /// Whether all tasks of its runtime live here.
+    is_only_loop: bool,
     pub(crate) reactor: Reactor,
     pub(crate) timers: Timers,
     pub(crate) pool: Pool,
@@ -122,6 +124,7 @@ impl Local {
         let timers = Timers::new(Arc::clone(&shared.clock));
         let pool = Pool::new(Arc::clone(&remote), shared.config.buffers);
         Self {
+            is_only_loop: role != Role::Main && shared.loops.len() == 1,
             remote,
             shared,
             role,
@@ -158,6 +161,12 @@ impl Local {
 
     pub(crate) fn is_main(&self) -> bool {
         self.role == Role::Main
+    }
+
+    /// Whether all tasks of its runtime that may leave their thread live here.
+    #[inline]
+    pub(crate) fn is_only_loop(&self) -> bool {
+        self.is_only_loop
     }
 
     #[inline]
@@ -459,6 +468,7 @@ impl Local {
 
     /// A new task of this loop: makes it ready. While the loop ends, such a task is ended at once
     /// instead.
+    #[inline]
     pub(crate) fn adopt(&self, runnable: Runnable) {
         let meta = runnable.metadata();
         if self.is_ending(meta.is_local()) {
