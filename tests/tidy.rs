@@ -83,6 +83,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/src/task/spawned.rs",
     "runtime/src/worker/remote.rs",
     "tests/fork.rs",
+    "tests/runtime/joining.rs",
     "tests/runtime/panics.rs",
     "tests/stress.rs",
 ];

@@ -2,10 +2,8 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::mpsc::TryRecvError;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +11,7 @@ use oneloop::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use oneloop::task;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::support::{current_thread, two_loops, within_deadline};
+use crate::support::{Answers, current_thread, two_loops, within_deadline};
 
 #[test]
 fn threads_have_their_names() {
@@ -103,8 +101,8 @@ fn however_long_a_loop_stays_awake_it_serves_and_ends() {
 
 /// On a machine that has other work, too, it may take a while until both have a core for so long.
 #[test]
-fn a_loop_that_is_answered_within_microseconds_does_not_sleep() {
-    const ROUND_TRIPS: u32 = 100;
+fn a_loop_that_is_answered_within_microseconds_does_not_sleep_and_is_not_busy() {
+    const ROUND_TRIPS: u32 = 50;
     let cores = allowed_cores();
     let [here, there, ..] = cores[..] else {
         println!("skipped: the two need a core each");
@@ -114,53 +112,30 @@ fn a_loop_that_is_answered_within_microseconds_does_not_sleep() {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .affinity([here])
-            .stay_awake(Duration::from_micros(200))
+            .stay_awake(Duration::from_micros(800))
             .build()
             .unwrap();
-        let parks = || runtime.metrics().loops()[0].parks;
         loop {
-            let before = parks();
-            runtime.block_on(ask_and_be_answered(&runtime, ROUND_TRIPS, there));
-            if parks() - before < u64::from(ROUND_TRIPS) / 2 {
+            let before = runtime.metrics();
+            let begun = Instant::now();
+            let mut answers = Answers::from(move || pin_to(there));
+            let asking = runtime.spawn(async move {
+                for _ in 0..ROUND_TRIPS {
+                    answers.ask().await;
+                }
+            });
+            runtime.block_on(asking).unwrap();
+            let after = runtime.metrics();
+            let elapsed = begun.elapsed();
+            let (before, after) = (&before.loops()[0], &after.loops()[0]);
+            // So that it was not asleep for long either.
+            let is_undisturbed = elapsed < ROUND_TRIPS * Duration::from_micros(40);
+            let is_awake = after.parks - before.parks < u64::from(ROUND_TRIPS) / 10;
+            if is_undisturbed && is_awake && after.busy - before.busy < elapsed / 2 {
                 return;
             }
         }
     });
-}
-
-/// A task asks, and a thread answers each time, after longer than a loop needs to fall asleep.
-async fn ask_and_be_answered(runtime: &Runtime, round_trips: u32, answers_on: usize) {
-    let (ask, asked) = mpsc::channel::<Waker>();
-    let answer = Arc::new(AtomicU32::new(0));
-    let answered = Arc::clone(&answer);
-    let thread = thread::spawn(move || {
-        pin_to(answers_on);
-        while let Some(waker) = next_of(&asked) {
-            let begun = Instant::now();
-            while begun.elapsed() < Duration::from_micros(5) {
-                std::hint::spin_loop();
-            }
-            answer.fetch_add(1, Ordering::Release);
-            waker.wake();
-        }
-    });
-    let task = runtime.spawn(async move {
-        for number in 1..=round_trips {
-            let mut has_asked = false;
-            std::future::poll_fn(|cx| {
-                if answered.load(Ordering::Acquire) == number {
-                    return Poll::Ready(());
-                }
-                if !std::mem::replace(&mut has_asked, true) {
-                    ask.send(cx.waker().clone()).unwrap();
-                }
-                Poll::Pending
-            })
-            .await;
-        }
-    });
-    task.await.unwrap();
-    thread.join().unwrap();
 }
 
 /// The cores on which this thread may run.
@@ -175,17 +150,6 @@ fn pin_to(core: usize) {
     let mut one = CpuSet::new();
     one.set(core);
     sched_setaffinity(None, &one).unwrap();
-}
-
-/// The next one, without a sleep and without giving the core away.
-fn next_of<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
-    loop {
-        match receiver.try_recv() {
-            Ok(next) => return Some(next),
-            Err(TryRecvError::Empty) => std::hint::spin_loop(),
-            Err(TryRecvError::Disconnected) => return None,
-        }
-    }
 }
 
 /// The other end of a connection whose bytes a task sends back.

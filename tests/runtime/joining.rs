@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use oneloop::task::{self, Id, JoinHandle};
 
@@ -306,4 +306,74 @@ fn the_name_is_known_while_a_future_is_made_on_its_loop() {
             }
         });
     });
+}
+
+/// A waker of the same data as the task's own is another one if its vtable is.
+#[test]
+fn a_join_wakes_the_waker_that_it_was_polled_with() {
+    within_deadline(|| {
+        let runtime = one_loop();
+        let join = runtime.spawn(async {
+            // By then the loop knows the task by its own waker.
+            task::yield_now().await;
+            let mut join = task::spawn(async {
+                task::yield_now().await;
+                task::yield_now().await;
+            });
+            poll_fn(|cx| {
+                let waker = noting::of(cx.waker());
+                let mut cx = Context::from_waker(&waker);
+                Pin::new(&mut join).poll(&mut cx).map(Result::unwrap)
+            })
+            .await;
+        });
+        runtime.block_on(join).unwrap();
+        assert!(noting::WOKEN.load(Ordering::Relaxed) > 0);
+    });
+}
+
+/// A waker that notes that it is woken, and has the data of the one behind it.
+mod noting {
+    use std::mem::ManuallyDrop;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{RawWaker, RawWakerVTable, Waker};
+
+    pub(super) static WOKEN: AtomicUsize = AtomicUsize::new(0);
+    static BEHIND: OnceLock<&RawWakerVTable> = OnceLock::new();
+    static NOTING: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+    pub(super) fn of(waker: &Waker) -> Waker {
+        assert_eq!(*BEHIND.get_or_init(|| waker.vtable()), waker.vtable());
+        let waker = ManuallyDrop::new(waker.clone());
+        // SAFETY: each function below does what it is called for with the waker behind, whose count
+        // goes over to this one.
+        unsafe { Waker::from_raw(RawWaker::new(waker.data(), &NOTING)) }
+    }
+
+    fn behind(data: *const ()) -> Waker {
+        let vtable = BEHIND.get().expect("`of` has set it");
+        // SAFETY: `of` takes wakers of this vtable alone.
+        unsafe { Waker::from_raw(RawWaker::new(data, vtable)) }
+    }
+
+    fn clone(data: *const ()) -> RawWaker {
+        let waker = ManuallyDrop::new(behind(data));
+        let clone = ManuallyDrop::new((*waker).clone());
+        RawWaker::new(clone.data(), &NOTING)
+    }
+
+    fn wake(data: *const ()) {
+        WOKEN.fetch_add(1, Ordering::Relaxed);
+        behind(data).wake();
+    }
+
+    fn wake_by_ref(data: *const ()) {
+        WOKEN.fetch_add(1, Ordering::Relaxed);
+        ManuallyDrop::new(behind(data)).wake_by_ref();
+    }
+
+    fn drop_waker(data: *const ()) {
+        drop(behind(data));
+    }
 }

@@ -11,7 +11,7 @@ use oneloop::runtime::{Builder, Handle};
 use oneloop::spawn;
 use oneloop::time::{Sleep, sleep};
 
-use crate::support::{current_thread, one_loop, within_deadline};
+use crate::support::{Answers, current_thread, one_loop, within_deadline};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -66,6 +66,24 @@ fn a_loop_that_nobody_drives_is_not_busy() {
             assert_eq!(load.turn, Duration::ZERO);
             assert_eq!(runtime.metrics().loops()[0].busy, load.busy);
         }
+    });
+}
+
+/// Such a loop does not sleep, but looks for the answers.
+#[test]
+fn a_root_future_that_is_answered_soon_is_busy_while_it_computes() {
+    within_deadline(|| {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.stay_awake(20 * TICK).build().unwrap();
+        let handle = runtime.handle().clone();
+        runtime.block_on(async {
+            let mut answers = Answers::from(|| {});
+            for _ in 0..100 {
+                answers.ask().await;
+                thread::sleep(TICK / 10);
+                assert!(handle.loop_load(0).unwrap().turn >= TICK / 10);
+            }
+        });
     });
 }
 

@@ -1,12 +1,14 @@
 //! What the tests share: runtimes of each kind, a deadline, and futures that tell their fate.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oneloop::runtime::{Builder, Runtime};
 
@@ -166,6 +168,62 @@ impl Gate {
 }
 
 /// The text of a panic's payload.
+
+/// A thread that answers each time it is asked, after longer than a loop needs to fall asleep and
+/// sooner than one wakes up. It never sleeps, and ends with this.
+pub(crate) struct Answers {
+    ask: mpsc::Sender<Waker>,
+    answered: Arc<AtomicUsize>,
+    asked: usize,
+}
+
+impl Answers {
+    /// `begin` is called on the thread.
+    pub(crate) fn from(begin: impl FnOnce() + Send + 'static) -> Self {
+        let (ask, asked) = mpsc::channel::<Waker>();
+        let answered = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&answered);
+        thread::spawn(move || {
+            begin();
+            loop {
+                match asked.try_recv() {
+                    Ok(waker) => {
+                        let begun = Instant::now();
+                        while begun.elapsed() < Duration::from_micros(20) {
+                            std::hint::spin_loop();
+                        }
+                        count.fetch_add(1, Ordering::Release);
+                        waker.wake();
+                    }
+                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+        });
+        Self {
+            ask,
+            answered,
+            asked: 0,
+        }
+    }
+
+    pub(crate) async fn ask(&mut self) {
+        let mut has_asked = false;
+        poll_fn(|cx| {
+            if !std::mem::replace(&mut has_asked, true) {
+                self.asked += 1;
+                self.ask.send(cx.waker().clone()).unwrap();
+            }
+            if self.answered.load(Ordering::Acquire) == self.asked {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let literal = payload
         .downcast_ref::<&str>()

@@ -200,11 +200,13 @@ impl Builder {
     /// Default: 50 microseconds; zero: it sleeps at once.
     ///
     /// It is while several sources are active: between two looks others on the loop's core run. And it
-    /// is while other threads send messages (wake-ups, tasks, answers) within microseconds: the loop
-    /// spins for the first sixteenth of the time, and then lets others on its core run. Where messages
-    /// come every few microseconds a loop so uses its whole core; where they come more rarely than
-    /// after a quarter of the time, or events come one at a time, it sleeps. Looks in vain become rare:
-    /// in the end one for 63 sleeps. [`busy_poll`](Self::busy_poll), if set, takes the place of this.
+    /// is while messages of other threads (wake-ups, tasks, answers) end the loop's sleeps within twice
+    /// this time: it spins for the first sixteenth of it, if that pays, and then lets others on its core
+    /// run. A loop that gets a message every few microseconds so uses its whole core. Where they come
+    /// after more than a quarter of the time, again and again, or other sources than they end the
+    /// looks, or nothing comes, looks become rare: in the end one for 63 sleeps. If something else has had
+    /// the core meanwhile there is none for 64 times as long. A loop whose events come one at a time
+    /// sleeps at once. [`busy_poll`](Self::busy_poll), if set, takes the place of this.
     pub fn stay_awake(&mut self, limit: Duration) -> &mut Self {
         self.stay_awake = (!limit.is_zero()).then_some(limit);
         self

@@ -42,8 +42,8 @@ struct Current {
     /// followed.
     runtime: Cell<*const Shared>,
     task: Cell<*const Meta>,
-    /// The data pointer of the waker that the loop gave to the future being polled.
-    trusted_waker: Cell<*const ()>,
+    /// The waker that the loop gave to the future being polled.
+    trusted_waker: Cell<*const Waker>,
     budget: Cell<Budget>,
     /// Whether a call that blocks this thread would stop tasks.
     is_driving: Cell<bool>,
@@ -145,7 +145,7 @@ pub fn wake_at_turn_end(waker: &Waker) {
 /// the outer one.
 pub(crate) struct PolledTask {
     task: *const Meta,
-    waker: *const (),
+    waker: *const Waker,
     budget: Budget,
 }
 
@@ -155,7 +155,7 @@ impl PolledTask {
         let task = task.map_or(ptr::null(), ptr::from_ref);
         let replaced = CURRENT.try_with(|current| Self {
             task: current.task.replace(task),
-            waker: current.trusted_waker.replace(waker.data()),
+            waker: current.trusted_waker.replace(waker),
             budget: current.budget.replace(Budget::FULL),
         });
         // An error means that the thread is ending: nobody asks any more. (A value that is made in
@@ -260,7 +260,9 @@ pub(crate) fn is_own_waker(waker: &Waker) -> bool {
     let own = CURRENT
         .try_with(|current| current.trusted_waker.get())
         .unwrap_or(ptr::null());
-    !own.is_null() && ptr::eq(own, waker.data())
+    // SAFETY: `PolledTask` sets the pointer to a waker that outlives the poll, and restores the former
+    // value when the poll ends.
+    unsafe { own.as_ref() }.is_some_and(|own| own.will_wake(waker))
 }
 
 /// Calls `f` with the runtime that was entered last on this thread. `f` runs no user code: the

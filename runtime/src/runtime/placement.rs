@@ -190,6 +190,7 @@ fn place_from(own: &Local) -> Place {
     if own.is_main() {
         return Place::at(shared.place_from_outside());
     }
+    // For `Shared::place`: else it has been asked already.
     if own.is_only_loop() {
         return Place::HERE;
     }

@@ -4,9 +4,9 @@
 //! loop's thread.
 //!
 //! ```text
-//!   spawn --> Run message or queue --> adopt: in the table of live tasks --> poll ... poll
-//!                                                                              |
-//!   JoinHandle <-- result <-- future dropped, out of the table <-- ready, panicked or aborted
+//!   spawn --> Run message or queue --> adopt: counted --> poll -- pending: in the table --> poll ...
+//!                                                          |
+//!   JoinHandle <-- result <-- future dropped, leaves <-- ready, panicked or aborted
 //! ```
 //!
 //! # Invariants
@@ -56,7 +56,7 @@ use crate::context;
 use crate::primitive::sync::Arc;
 use crate::runtime::Handle;
 use crate::runtime::placement::{self, Place};
-use crate::worker::{HomeLoop, JoinKey, LiveKey, Local, LoopId, Message, NOT_ARRIVED, NOT_ENTERED};
+use crate::worker::{HomeLoop, JoinKey, LiveKey, Local, LoopId, Message, NOT_ENTERED, NOT_HERE};
 use control::Control;
 use local_set::SetRemote;
 use spawned::Spawned;
@@ -91,7 +91,8 @@ pub(crate) enum Home {
 #[derive(Debug, Clone, Copy)]
 enum Joiner {
     None,
-    /// A task there, by its key. It is woken, or, if it has ended, nobody or whoever has its key then.
+    /// A task there, by its key. It is woken; if it has ended, then nobody, or whoever has its key by then
+    /// and is polled once for nothing.
     Task {
         key: LiveKey,
         is_local: bool,
@@ -126,9 +127,9 @@ impl Meta {
         &self.control
     }
 
-    /// Whether the task has not yet arrived at its home. Home loop's thread.
+    /// Whether a task that is sent home has not been there yet. Home loop's thread.
     pub(crate) fn is_new(&self) -> bool {
-        self.live_key() == NOT_ARRIVED
+        self.live_key() == NOT_HERE
     }
 
     pub(crate) fn set_live_key(&self, key: LiveKey) {
@@ -161,7 +162,8 @@ impl Meta {
     /// As who waits on this loop, if it is the task's home; `waker` is its own. No count is made.
     #[inline]
     fn as_joiner(&self, local: &Local, waker: &Waker) -> Option<Joiner> {
-        if !self.is_at(local) || self.is_new() {
+        // One that is not counted here is ending, or has ended: what it drops may poll.
+        if !self.is_at(local) || self.live_key() == NOT_HERE {
             return None;
         }
         self.enter_table(local, waker);
@@ -208,7 +210,7 @@ where
         id: Id::next(),
         spawned_at: Location::caller(),
         control: Control::new(),
-        live_key: HomeCell(Cell::new(NOT_ARRIVED)),
+        live_key: HomeCell(Cell::new(NOT_HERE)),
         joiner: HomeCell(Cell::new(Joiner::None)),
         class: options.class,
         is_local: options.is_local,

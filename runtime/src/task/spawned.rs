@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::{Home, Id, JoinError, Joiner, Meta, NOT_ARRIVED, NOT_ENTERED, local_set};
+use super::{Home, Id, JoinError, Joiner, Meta, NOT_ENTERED, NOT_HERE, local_set};
 use crate::contain::{contained, drop_contained};
 use crate::context::{self, PolledTask};
 
@@ -100,7 +100,7 @@ impl Meta {
         }
     }
 
-    /// The future has been dropped: leaves the table of live tasks, and wakes who waits on this
+    /// The future has been dropped: leaves the live tasks, and wakes who waits on this
     /// loop for the end. They see the result, which comes a moment later: they are polled by this
     /// thread, after the poll that goes on.
     #[inline]
@@ -108,7 +108,7 @@ impl Meta {
         self.control.finish();
         if let Home::Set(remote) = &self.home {
             if let Some(set) = local_set::current().filter(|set| set.is(remote))
-                && self.live_key() != NOT_ARRIVED
+                && self.live_key() != NOT_HERE
             {
                 set.release(self.live_key());
             }
@@ -118,9 +118,9 @@ impl Meta {
             let Some(local) = local.filter(|local| self.is_at(local)) else {
                 return;
             };
-            if self.live_key() != NOT_ARRIVED {
+            if self.live_key() != NOT_HERE {
                 local.release(self.live_key(), self.is_local);
-                self.set_live_key(NOT_ARRIVED);
+                self.set_live_key(NOT_HERE);
             }
             match self.joiner.0.get() {
                 Joiner::None => {}

@@ -30,7 +30,7 @@ struct Known {
 }
 
 /// The vtable of the wakers of this task, whose future is an `F`. That their data is `data` is looked
-/// at for the first task of a type.
+/// at where the type is not known yet.
 #[inline]
 pub(super) fn of<F: 'static>(runnable: &Runnable, data: *const ()) -> &'static RawWakerVTable {
     let future = TypeId::of::<F>();

@@ -1,12 +1,13 @@
-//! Who waits on this loop for the end of one of its tasks, and is none of its tasks: the root of a
-//! `block_on`, or a task of a set. (A task of the loop is found by its key: see `live`.)
+//! Who waits on this loop for the end of one of its tasks, and is not found by a key of the loop's own: the
+//! root of a `block_on`, a task of a set. (For the loop's tasks see `live`. One that waits where another
+//! one of these did before is entered here, too.)
 //!
 //! Place: entered by `JoinHandle::poll` on the task's home loop, woken when the task's future has been
 //! dropped there; runs on the loop's own thread.
 //!
 //! # Invariants
 //! I2. Plain memory. I5. No waker is cloned, woken or dropped while the table is borrowed. The wakers
-//! are those of roots and of sets' tasks, so that none panics. An entry stays until the task that
+//! are those that loops and sets have made, so that none panics. An entry stays until the task that
 //! is waited for ends, also if its handle is dropped: one for each live task at most. What memory the
 //! table keeps after that: see `table`.
 //!

@@ -6,7 +6,7 @@
 //! # Invariants
 //! A task is counted from its arrival until its future is dropped, so a count of zero means that no
 //! future of this loop exists, in no queue and in no other thread's hand. One that is counted and not in
-//! the table has not been polled: it is in the queue. What memory the table keeps after a burst: see
+//! the table is in the queue, or in its first poll. What memory the table keeps after a burst: see
 //! `table`.
 //!
 //! # Why it is so
@@ -21,9 +21,9 @@ use super::table::Table;
 
 /// Where a task stands in the table.
 pub(crate) type LiveKey = u32;
-/// The key of a task that has not arrived.
-pub(crate) const NOT_ARRIVED: LiveKey = LiveKey::MAX;
-/// The key of a task that has arrived and is not in the table.
+/// The key of a task that is not counted: before its arrival and after its end.
+pub(crate) const NOT_HERE: LiveKey = LiveKey::MAX;
+/// The key of a task that is counted and not in the table.
 pub(crate) const NOT_ENTERED: LiveKey = LiveKey::MAX - 1;
 
 /// Tasks that may leave this thread, and those that may not, apart: so an entry is a waker and nothing
@@ -50,12 +50,8 @@ impl LiveTasks {
     /// A task that has arrived goes on after its first poll.
     pub(crate) fn enter(&self, waker: Waker, is_local: bool) -> LiveKey {
         let key = self.of_kind(is_local).wakers.borrow_mut().insert(waker);
-        let key = LiveKey::try_from(key).expect("fewer than 2^32 tasks live on one loop");
-        assert!(
-            key < NOT_ENTERED,
-            "fewer than 2^32 - 2 tasks live on one loop"
-        );
-        key
+        let key = LiveKey::try_from(key).ok().filter(|&key| key < NOT_ENTERED);
+        key.expect("fewer than 2^32 - 2 tasks live on one loop")
     }
 
     /// A task that has arrived ends.
@@ -83,16 +79,15 @@ impl LiveTasks {
     /// Wakes the task under this key, if there is one.
     #[inline]
     pub(crate) fn wake(&self, key: LiveKey, is_local: bool) {
-        // The borrow goes on (I5): to wake a task of this loop is to queue it, here or by way of the
-        // inbox, and runs no code of others.
+        // The borrow goes on (I5): to wake a task of this loop is to queue it, and runs no code of others.
         let wakers = self.of_kind(is_local).wakers.borrow();
         if let Some(waker) = wakers.get(key as usize) {
             waker.wake_by_ref();
         }
     }
 
-    /// Wakes all tasks that have been polled, or the local ones of them, so that each is polled once
-    /// more. The others are to be polled anyway.
+    /// Wakes all tasks that are in the table, or the local ones of them, so that each is polled once
+    /// more. The others are in the queue: it is not called from within the first poll of one of them.
     pub(crate) fn wake_all(&self, only_local: bool) {
         let mut wakers = self.wakers(true);
         if !only_local {

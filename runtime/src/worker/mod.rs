@@ -27,6 +27,7 @@ mod joiners;
 mod live;
 mod queue;
 mod remote;
+mod rest;
 mod stay_awake;
 mod table;
 
@@ -36,7 +37,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub(crate) use joiners::JoinKey;
-pub(crate) use live::{LiveKey, LiveTasks, NOT_ARRIVED, NOT_ENTERED};
+pub(crate) use live::{LiveKey, LiveTasks, NOT_ENTERED, NOT_HERE};
 pub use remote::LoopId;
 pub(crate) use remote::{HomeLoop, Remote};
 pub(crate) use table::Table;
@@ -51,7 +52,7 @@ use crate::task::Runnable;
 use crate::time::{self, Timers};
 use joiners::Joiners;
 use queue::RunQueue;
-use stay_awake::{Look, StayAwake};
+use stay_awake::StayAwake;
 
 /// What other threads send to a loop.
 #[derive(Debug)]
@@ -76,7 +77,6 @@ pub(crate) struct Local {
     remote: Arc<Remote>,
     shared: Arc<Shared>,
     role: Role,
-    /// Whether all tasks of its runtime live here.
     is_only_loop: bool,
     pub(crate) reactor: Reactor,
     pub(crate) timers: Timers,
@@ -213,21 +213,6 @@ impl Local {
         self.pool.collect();
     }
 
-    /// The second half: the system call, which is also the sleep.
-    fn rest(&self) {
-        self.wake_at_turn_end();
-        // Before the wait: what it brings is not kept waiting for this.
-        self.publish();
-        self.woke_at.set(None);
-        if self.has_work() {
-            self.look();
-        } else {
-            self.sleep();
-        }
-        self.fire_timers();
-        self.wake_deferred();
-    }
-
     /// Wakes those whose time has come. Tells whether there were any.
     fn fire_timers(&self) -> bool {
         let have_fired = self.timers.fire_due() > 0;
@@ -289,114 +274,6 @@ impl Local {
             Message::Timer(message) => self.timers.on_message(message),
             Message::Buffers => self.pool.look_home(),
             Message::Stop => self.stopping.set(true),
-        }
-    }
-
-    /// Looks at the descriptors without waiting.
-    fn look(&self) {
-        if !self.reactor.is_empty() {
-            self.wait(Some(Duration::ZERO));
-        }
-    }
-
-    /// The turn's system call.
-    fn wait(&self, timeout: Option<Duration>) {
-        self.stay_awake.had_events(self.reactor.wait(self, timeout));
-    }
-
-    /// Waits for events, the next timer or the doorbell; if there is work after all, looks at the
-    /// descriptors without waiting.
-    fn sleep(&self) {
-        if self.stay_awake() {
-            return;
-        }
-        let hooks = &self.shared.config.hooks;
-        hooks.park();
-        // The hook may have woken a task of this loop. I3: after the announcement nothing runs
-        // here that could make work.
-        let may_sleep = !self.has_work() && self.remote.inbox.prepare_sleep();
-        if may_sleep {
-            self.counts.parks.add(1);
-            self.count_busy(Instant::now());
-            let published = &self.remote.published;
-            published.set_turn_began(None);
-            // With what the hook and the look before have changed: it may be a long sleep.
-            self.publish();
-            self.wait(self.timers.sleep_limit());
-            self.remote.inbox.awake();
-            self.counts.unparks.add(1);
-            published.publish_unpark(&self.counts);
-            let now = Instant::now();
-            self.count_sleep(now);
-            self.woke_at.set(Some(now));
-            self.publish_turn(now);
-            let has_work = || self.has_work() || !self.remote.inbox.is_empty();
-            self.timers.auto_advance(has_work);
-        } else {
-            self.look();
-        }
-        hooks.unpark();
-    }
-
-    /// A sleep has just ended.
-    fn count_sleep(&self, now: Instant) {
-        let asleep = now.saturating_duration_since(self.awake_since.replace(now));
-        if let Some(limit) = self.shared.config.stay_awake {
-            let has_message = !self.remote.inbox.is_empty();
-            self.stay_awake.slept(asleep, has_message, limit);
-        }
-    }
-
-    /// Looks for work before a sleep, where that was asked for or is likely to pay. True if some has
-    /// come: then the descriptors have been looked at.
-    fn stay_awake(&self) -> bool {
-        let config = &self.shared.config;
-        // The sleep moves a paused clock, and takes no time then.
-        if self.timers.may_auto_advance() {
-            return false;
-        }
-        if let Some(limit) = config.busy_poll {
-            return self.look_for_work(limit, Duration::MAX).has_found;
-        }
-        let Some(limit) = config.stay_awake else {
-            return false;
-        };
-        if !self.stay_awake.is_likely_to_pay() {
-            return false;
-        }
-        let spin = if self.stay_awake.has_several_sources() {
-            // Whoever shares this core goes first, a client or another loop. What has come already
-            // costs no more than without this: one wait.
-            Duration::ZERO
-        } else {
-            // Whoever answers at once is on another core, and a third one must not come between.
-            limit / 16
-        };
-        let look = self.look_for_work(limit, spin);
-        self.stay_awake.looked(look, limit);
-        look.has_found
-    }
-
-    /// After `spin` it lets others on its core run between two looks.
-    fn look_for_work(&self, limit: Duration, spin: Duration) -> Look {
-        // It does not stand still: others may send it work.
-        self.remote.published.set_turn_began(None);
-        // Most often the first look finds some: then the clock need not be read.
-        let mut started = None;
-        let mut time = Duration::ZERO;
-        loop {
-            self.look();
-            let has_found = self.has_work() || !self.remote.inbox.is_empty() || self.fire_timers();
-            if has_found || time >= limit {
-                return Look { has_found, time };
-            }
-            let started = *started.get_or_insert_with(Instant::now);
-            if time < spin {
-                std::hint::spin_loop();
-            } else {
-                primitive::thread::yield_now();
-            }
-            time = started.elapsed();
         }
     }
 
@@ -605,8 +482,8 @@ impl Local {
     }
 
     /// Ends all tasks, waits until their futures are dropped here, and refuses all that comes
-    /// later. A waker in another thread's hand may be on its way to the inbox: its task is still
-    /// in the table, so the loop waits for it.
+    /// later. A waker in another thread's hand may be on its way to the inbox: its task still lives, so the
+    /// loop waits for it.
     pub(crate) fn close(&self) {
         self.go_on();
         self.ending.set(Ending::All);
