@@ -155,7 +155,7 @@ impl Gate {
     }
 
     pub(crate) async fn wait(&self) {
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             let mut state = self.0.lock().unwrap();
             if state.0 {
                 return Poll::Ready(());
@@ -166,8 +166,6 @@ impl Gate {
         .await;
     }
 }
-
-/// The text of a panic's payload.
 
 /// A thread that answers each time it is asked, after longer than a loop needs to fall asleep and
 /// sooner than one wakes up. It never sleeps, and ends with this.
@@ -224,6 +222,7 @@ impl Answers {
     }
 }
 
+/// The text of a panic's payload.
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let literal = payload
         .downcast_ref::<&str>()

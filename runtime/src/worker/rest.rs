@@ -81,7 +81,7 @@ impl Local {
     fn count_sleep(&self, events: usize, now: Instant) {
         let asleep = now.saturating_duration_since(self.awake_since.replace(now));
         if let Some(limit) = self.shared.config.stay_awake {
-            let ended_by = self.what_was_found(events, false);
+            let ended_by = self.what_has_come(events);
             self.stay_awake.slept(asleep, ended_by, limit);
         }
     }
@@ -117,8 +117,10 @@ impl Local {
         let mut time = Duration::ZERO;
         let found = loop {
             let events = self.look();
-            let have_fired = self.fire_timers();
-            let found = self.what_was_found(events, have_fired);
+            let mut found = self.what_has_come(events);
+            if found == Found::Nothing && self.fire_timers() {
+                found = Found::Other;
+            }
             if found != Found::Nothing || time >= limit {
                 break found;
             }
@@ -140,8 +142,9 @@ impl Local {
         Look { found, time }
     }
 
-    fn what_was_found(&self, events: usize, have_fired: bool) -> Found {
-        if events > 0 || have_fired || self.has_work() {
+    /// Beside so many events.
+    fn what_has_come(&self, events: usize) -> Found {
+        if events > 0 || self.has_work() {
             Found::Other
         } else if self.remote.inbox.is_empty() {
             Found::Nothing
