@@ -73,7 +73,7 @@ fn regression_hooks_are_inside_the_runtime() {
     });
 }
 
-/// Four connections that are all active: what a loop needs to stay awake.
+/// Answers of another thread, and four connections that are all active: what a loop stays awake for.
 #[test]
 fn however_long_a_loop_stays_awake_it_serves_and_ends() {
     within_deadline(|| {
@@ -83,6 +83,13 @@ fn however_long_a_loop_stays_awake_it_serves_and_ends() {
                 .stay_awake(limit)
                 .build()
                 .unwrap();
+            let mut answers = Answers::from(|| {});
+            let asking = runtime.spawn(async move {
+                for _ in 0..100 {
+                    answers.ask().await;
+                }
+            });
+            runtime.block_on(asking).unwrap();
             let mut clients: Vec<UnixStream> = (0..4).map(|_| echoed(&runtime)).collect();
             for round in 0..500_u32 {
                 let message = round.to_ne_bytes();

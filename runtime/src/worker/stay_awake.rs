@@ -156,10 +156,11 @@ impl StayAwake {
 
     /// Of a look for answers.
     fn has_paid(&self, look: Look, limit: Duration, now: impl FnOnce() -> Instant) -> bool {
-        if look.time > 2 * limit {
+        if look.time > limit.saturating_mul(2) {
             // Somebody else had this core for a slice of the scheduler's. While others want it a sleep is
             // the better way to wait: who is woken gets the core back sooner than who has given it away.
-            self.rest_until.set(now().checked_add(REST * look.time));
+            self.rest_until
+                .set(now().checked_add(look.time.saturating_mul(REST)));
         }
         let is_soon = look.found == Found::Message && look.time <= limit / SOON;
         let vain_spins = match self.vain_spins.get() {
@@ -359,6 +360,16 @@ mod tests {
             sleeps(&it);
             (0..VAIN_SPINS_MAX).for_each(|_| look(&it, SOON));
             assert!(!spins(&it));
+        }
+    }
+
+    #[test]
+    fn a_look_may_last_for_ever() {
+        let it = StayAwake::default();
+        (0..ANSWERED_SLEEPS).for_each(|_| it.slept(LIMIT, Found::Message, Duration::MAX));
+        for look in [AT_ONCE, LATE, EVENT] {
+            assert_eq!(it.hope(Instant::now), Some(Hope::Answers));
+            it.looked(Hope::Answers, look, Duration::MAX, Instant::now);
         }
     }
 
