@@ -197,7 +197,7 @@ pub struct LoopMetrics {
     pub id: LoopId,
     /// Messages from other threads that wait now: spawns and wake-ups for the most part.
     pub inbox_depth: u64,
-    /// Time in which the loop did not sleep, or look for work before a sleep.
+    /// Time in which the loop neither slept nor looked for work before a sleep.
     pub busy: Duration,
     /// Times the loop came back from a sleep: as many as [`parks`](Self::parks), or one less while
     /// it sleeps.

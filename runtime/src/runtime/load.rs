@@ -22,7 +22,7 @@ pub struct LoopLoad {
     pub id: LoopId,
     /// Tasks that live there, and messages on their way to it.
     pub tasks: usize,
-    /// Time in which it did not sleep, or look for work before a sleep, since it began: the difference of
+    /// Time in which it neither slept nor looked for work before a sleep, since it began: the difference of
     /// two looks, divided by the time between them, is the share of a processor that its work takes.
     pub busy: Duration,
     /// How long its present turn lasts already; zero while it sleeps. A turn of a healthy loop is

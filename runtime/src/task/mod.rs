@@ -152,8 +152,8 @@ impl Meta {
     fn wait_at_home(&self, local: &Local, waker: &Waker) {
         let polled = context::with_task(|task| task.and_then(|task| task.as_joiner(local, waker)));
         let joiner = match (self.joiner.0.get(), polled) {
-            (Joiner::None | Joiner::Task { .. }, Some(task)) => task,
             (Joiner::Other(key), _) => Joiner::Other(local.joiners.register(Some(key), waker)),
+            (_, Some(task)) => task,
             (_, None) => Joiner::Other(local.joiners.register(None, waker)),
         };
         self.joiner.0.set(joiner);

@@ -14,7 +14,7 @@
 //! I1. Futures are polled and dropped here alone. I2. All of [`Local`] is plain memory of this
 //! thread; what others may touch is in [`Remote`]. I3. The sleep is announced before the last look
 //! at the inbox; see `inbox` and `doorbell`. I5. No borrow of loop state is held while a task
-//! runs, or a waker is woken or dropped.
+//! runs, or a waker is woken or dropped (`live` tells of one that may be).
 //!
 //! # Why it is so
 //! The inbox first, so that a task that another thread wakes runs in the turn that begins with the
